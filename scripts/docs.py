@@ -1,0 +1,24 @@
+"""Writes the generated parts of the documents, between their marks. `make docs` runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rejoinder.core.lifecycle import drawn
+
+ROOT = Path(__file__).parent.parent
+PARTS = {("ARCHITECTURE.md", "lifecycle"): drawn}
+
+
+def written(text: str, mark: str, part: str) -> str:
+    """The text with what stands between the marks replaced by ``part``."""
+    begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+    marks = re.compile(f"{begin}.*?{end}", re.DOTALL)
+    return marks.sub(lambda _: f"{begin}\n{part}\n{end}", text)
+
+
+if __name__ == "__main__":
+    for (name, mark), part in PARTS.items():
+        page = ROOT / name
+        page.write_text(written(page.read_text(), mark, part()))

@@ -1,0 +1,1 @@
+"""Realtime voice sessions in which every reply settles."""
