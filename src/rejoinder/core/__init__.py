@@ -1,0 +1,1 @@
+"""What it means: one session as a state machine. Pure: no clock, loop, randomness or log."""

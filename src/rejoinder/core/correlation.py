@@ -1,0 +1,216 @@
+"""Whose event is this? A known response id first, then our key in the metadata, then an event id.
+
+Servers that never echo the metadata are recognised by never having done so, and met with order: one
+unanswered create at a time, and what comes unnamed is its answer only if nothing else could be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from rejoinder.core import effects as ef
+from rejoinder.core.blame import About
+from rejoinder.core.lifecycle import State, Trigger
+from rejoinder.core.responses import KEY, Machine, Responses, cancel_id
+from rejoinder.core.verdict import OURS, Facts
+from rejoinder.wire import server_events as ev
+from rejoinder.wire.response import ErrorBody, ResponseObject
+
+_UNDER_WAY = (State.ACTIVE, State.CANCELLING, State.DRAINING)
+_SUPERSEDED = ErrorBody(
+    type=OURS,
+    code="response_superseded",
+    message="the server began another response and fell silent about this one",
+)
+_BODILESS = ErrorBody(
+    type=OURS,
+    code="response_done_without_body",
+    message="the server ended a response without saying which",
+)
+
+
+class Correlation(msgspec.Struct):
+    """Routes the events that begin and end responses. ``echoes``: the server returns our metadata."""
+
+    responses: Responses
+    echoes: bool = False
+
+    # -- beginnings --
+
+    def created(
+        self, now: float, event: ev.ResponseCreated, announced: bool
+    ) -> Iterator[ef.Effect]:
+        """`response.created`. ``announced``: a user turn awaits the server's own response."""
+        response, facts = event.response, Facts(event, response=event.response)
+        key = self._key(response.metadata)
+        if not response.id or (response.id in self.responses.machines and key is None):
+            yield ef.Announce(ef.Odd("odd", event))
+        elif (known := self.responses.named(response.id)) is not None:
+            yield from self.responses.apply(now, known, Trigger.CREATED, facts)
+        elif response.id in self.responses.past:
+            yield ef.Announce(ef.Odd("late", event))
+        elif key is not None:
+            yield from self._created_for(now, key, response, facts)
+        else:
+            yield from self._created_unnamed(now, response, facts, announced)
+
+    def _created_for(
+        self, now: float, key: str, response: ResponseObject, facts: Facts
+    ) -> Iterator[ef.Effect]:
+        self.echoes = True
+        machine = self.responses.machines.get(key)
+        if machine is not None and machine.response_id is None:
+            yield from self._supersede(now, machine)
+            yield from self.responses.apply(now, machine, Trigger.CREATED, facts)
+        elif machine is not None or key in self.responses.past:
+            stray = self.responses.found(now, response, State.ORPHANED)
+            yield from self.responses.apply(now, stray, Trigger.CREATED, facts)
+        else:
+            self.responses.remember(response.id or "")
+            if facts.event is not None:
+                yield ef.Announce(ef.Odd("foreign", facts.event))
+
+    def _created_unnamed(
+        self, now: float, response: ResponseObject, facts: Facts, announced: bool
+    ) -> Iterator[ef.Effect]:
+        machine = None if self.echoes or announced else self._next_in_order(now)
+        if machine is not None:
+            machine.by_order = True
+        else:
+            machine = self.responses.found(now, response, State.QUEUED)
+        yield from self._supersede(now, machine)
+        yield from self.responses.apply(now, machine, Trigger.CREATED, facts)
+
+    def _supersede(self, now: float, newer: Machine) -> Iterator[ef.Effect]:
+        """A default response that begins while another runs has perhaps replaced it."""
+        for older in self.responses.within(State.ACTIVE):
+            if older.default and newer.default and older is not newer:
+                facts = Facts(error=_SUPERSEDED)
+                yield from self.responses.apply(now, older, Trigger.BLAMED, facts)
+
+    def _next_in_order(self, now: float) -> Machine | None:
+        """Whose answer an unnamed `response.created` must be: the one request that is owed one."""
+        owed = self.owed(now)
+        return owed[0] if len(owed) == 1 else None
+
+    def owed(self, now: float) -> list[Machine]:
+        """The requests on the wire that may still be answered by `response.created`."""
+        return [
+            m
+            for m in self.responses.within(State.REQUESTED, State.ORPHANED)
+            if m.state is State.REQUESTED or now < self.responses.owed_until(m)
+        ]
+
+    # -- ends --
+
+    def done(self, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
+        """`response.done`, in whatever shape."""
+        response = event.response
+        machine = self._ended(response.id, self._key(response.metadata))
+        if machine is not None:
+            facts = Facts(event, response=response)
+            yield from self.responses.apply(now, machine, Trigger.DONE, facts)
+        elif response.id or self._key(response.metadata):
+            past = (response.id or "") in self.responses.past
+            yield ef.Announce(ef.Odd("late" if past else "foreign", event))
+        else:
+            yield from self._bodiless(now, event)
+
+    def _bodiless(self, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
+        meant = self.responses.within(*_UNDER_WAY) or self.responses.within(State.REQUESTED)
+        if len(meant) == 1:
+            facts = Facts(event, response=event.response)
+            yield from self.responses.apply(now, meant[0], Trigger.DONE, facts)
+            return
+        yield ef.Announce(ef.Odd("odd", event))
+        for machine in meant:
+            facts = Facts(event, _BODILESS)
+            yield from self.responses.apply(now, machine, Trigger.BLAMED, facts)
+
+    def failed(self, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
+        """`response.error` and its kin: terminal, whomever it names."""
+        facts, error, key = Facts(event, event.error), event.error, self._key(event.metadata)
+        machine = self._ended(event.response_id, key) or self.sent_as(error.event_id)
+        if machine is not None:
+            yield from self.responses.apply(now, machine, Trigger.FAILED, facts)
+        elif event.response_id or key:
+            yield ef.Announce(ef.Odd("foreign", event))
+        else:
+            yield from self._failed_nobody(now, facts)
+
+    def _failed_nobody(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
+        active, requested = (
+            self.responses.within(State.ACTIVE),
+            self.responses.within(State.REQUESTED),
+        )
+        meant = active or requested
+        trigger = Trigger.FAILED if len(meant) == 1 else Trigger.BLAMED
+        for machine in meant if len(meant) == 1 else [*active, *requested]:
+            yield from self.responses.apply(now, machine, trigger, facts)
+        if not meant and facts.event is not None:
+            yield ef.Announce(ef.Odd("odd", facts.event))
+
+    def _ended(self, response_id: str | None, key: str | None) -> Machine | None:
+        """Who is meant by an end: by id, by key, or as the only one there is."""
+        known = self.responses.named(response_id)
+        if known is not None or (response_id or "") in self.responses.past:
+            return known
+        if key is not None:
+            keyed = self.responses.machines.get(key)
+            fits = keyed is not None and not (response_id and keyed.response_id)
+            return keyed if fits else None
+        alive = [m for m in self.responses.machines.values() if m.state is not State.QUEUED]
+        alone = response_id and len(alive) == 1 and alive[0].state is State.REQUESTED
+        return alive[0] if alone else None
+
+    # -- errors --
+
+    def refused(
+        self, now: float, machine: Machine, about: About, facts: Facts
+    ) -> Iterator[ef.Effect]:
+        """An `error` that names the create of ``machine``."""
+        trigger = Trigger.BUSY if about is About.BUSY else Trigger.REJECTED
+        yield from self.responses.apply(now, machine, trigger, facts)
+
+    def busy(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
+        """A busy refusal that names nobody: it means the one unanswered default create."""
+        waiting = [m for m in self.responses.within(State.REQUESTED) if m.default]
+        if len(waiting) == 1:
+            yield from self.responses.apply(now, waiting[0], Trigger.BUSY, facts)
+
+    def inactive(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
+        """There was nothing to cancel: the response whose cancel is named, or the only one waiting."""
+        waiting = self.responses.within(State.CANCELLING, State.DRAINING)
+        event_id = facts.error.event_id if facts.error else None
+        named = [m for m in waiting if event_id == cancel_id(m.key)]
+        if event_id is None and len(waiting) == 1:
+            named = waiting
+        for machine in named:
+            yield from self.responses.apply(now, machine, Trigger.INACTIVE, facts)
+
+    def suspects(self) -> list[Machine]:
+        """Whom an error that names nobody may concern."""
+        return self.responses.within(State.REQUESTED, State.ACTIVE)
+
+    def blamed(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
+        """An error that names nobody: it may concern whatever is under way."""
+        for machine in self.suspects():
+            yield from self.responses.apply(now, machine, Trigger.BLAMED, facts)
+
+    def sent_as(self, event_id: str | None) -> Machine | None:
+        """The machine whose latest create had this event id."""
+        key, _, number = (event_id or "").rpartition(".")
+        machine = self.responses.machines.get(key)
+        return machine if machine is not None and number == str(machine.sends) else None
+
+    def is_ours(self, event_id: str | None) -> bool:
+        """Whether an event id is one that we gave to a create or a cancel, now or earlier."""
+        key = (event_id or "").rpartition(".")[0]
+        return key in self.responses.machines or key in self.responses.past
+
+    def _key(self, metadata: dict[str, Any] | None) -> str | None:
+        key = (metadata or {}).get(KEY)
+        return key if isinstance(key, str) else None

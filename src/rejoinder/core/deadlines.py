@@ -1,0 +1,92 @@
+"""Deadlines are data: when, why, whose. The shell arms one timer, for the earliest."""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Every clock of a session, in seconds. For a response the first to run out settles it.
+
+    ``offline``: asked -> socket usable. ``queue``: asked -> slot free; a requeue does not reset it.
+    ``created``: sent -> `response.created`. ``gap``: since the response's own last event (those of
+    others, rate limits and pings do not count); ``hosted_gap`` while a hosted MCP call runs.
+    ``grace``: blamed by an error that names nobody -> settled. ``cancel``: cancel sent -> settled, and
+    as long again until its slot is free. ``orphan``: how long a request that nobody waits for is
+    remembered. ``edit``: asked -> acknowledged. ``connect``: dialled -> first event. ``close``: `aclose`.
+    """
+
+    offline: float = 10.0
+    queue: float = 30.0
+    created: float = 10.0
+    gap: float = 10.0
+    hosted_gap: float = 60.0
+    grace: float = 1.0
+    cancel: float = 2.0
+    orphan: float = 60.0
+    edit: float = 5.0
+    connect: float = 10.0
+    close: float = 2.0
+
+
+class Deadline(msgspec.Struct, frozen=True, order=True):
+    """``when`` is a moment of the caller's clock, ``why`` names the clock, ``whose`` the owner."""
+
+    when: float
+    why: str
+    whose: str
+
+
+class Deadlines:
+    """The deadline of each owner, and the earliest of all.
+
+    An owner has one deadline. Moving it later costs no heap operation: the heap keeps the earlier
+    moment, and is put right when that comes up (audio deltas move a deadline hundreds of times a
+    second).
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, Deadline] = {}
+        self._heap: list[tuple[float, str]] = []
+
+    def set(self, whose: str, when: float, why: str) -> None:
+        """Gives ``whose`` this deadline in place of any other."""
+        before = self._of.get(whose)
+        self._of[whose] = Deadline(when, why, whose)
+        if before is None or when < before.when:
+            heapq.heappush(self._heap, (when, whose))
+
+    def clear(self, whose: str) -> None:
+        """Takes the deadline of ``whose`` away, if it has one."""
+        self._of.pop(whose, None)
+
+    def get(self, whose: str) -> Deadline | None:
+        """The deadline of ``whose``."""
+        return self._of.get(whose)
+
+    def earliest(self) -> Deadline | None:
+        """The next one due, or None."""
+        while self._heap:
+            when, whose = self._heap[0]
+            deadline = self._of.get(whose)
+            if deadline is not None and deadline.when <= when:
+                return deadline
+            heapq.heappop(self._heap)
+            if deadline is not None:
+                heapq.heappush(self._heap, (deadline.when, whose))
+        return None
+
+    def due(self, now: float) -> Deadline | None:
+        """Takes out and returns the earliest deadline that is due at ``now``, or None."""
+        earliest = self.earliest()
+        if earliest is None or earliest.when > now:
+            return None
+        self.clear(earliest.whose)
+        return earliest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Deadlines) and self._of == other._of
+
+    __hash__ = None  # type: ignore[assignment]

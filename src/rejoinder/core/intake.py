@@ -1,0 +1,297 @@
+"""What the server tells us: each kind of event, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, TypeAlias
+
+from rejoinder.core import effects as ef
+from rejoinder.core.blame import About, benign, subject
+from rejoinder.core.lifecycle import State, Trigger
+from rejoinder.core.outcomes import Close
+from rejoinder.core.responses import Machine
+from rejoinder.core.state import SessionState
+from rejoinder.core.verdict import Facts
+from rejoinder.wire import server_events as ev
+from rejoinder.wire.items import Item
+from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.session import Audio, AudioFormat, AudioOutput, SessionObject
+
+CONFIG = "rejoinder_config"
+"""The key of the `session.update` that the session itself sends on connecting."""
+
+_RATES = {"audio/pcm": 48_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
+_RECENT = 64
+
+_HOSTED = (
+    ev.ResponseMcpCallInProgress,
+    ev.ResponseMcpCallCompleted,
+    ev.ResponseMcpCallFailed,
+)
+
+
+def receive(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
+    """Everything that follows from one event of the server's."""
+    if _seen(state, event):
+        yield ef.Announce(ef.Odd("duplicate", event))
+        return
+    yield from _route(type(event))(state, now, event)
+
+
+def answered(results: Iterable[ef.SettleEdit]) -> Iterator[ef.Effect]:
+    """Answers to edits; to our own configuration nobody waits, so a refusal of it is news."""
+    for settled in results:
+        if settled.key != CONFIG:
+            yield settled
+        elif isinstance(settled.result, ef.Refused):
+            yield ef.Announce(ef.ServerErrorSeen(settled.result.error, False, False))
+
+
+def _seen(state: SessionState, event: ev.ServerEvent) -> bool:
+    """Whether the very same event has just been here: some proxies deliver twice."""
+    event_id = getattr(event, "event_id", None)
+    if not event_id:
+        return False
+    if state.recent.get(event_id) == event:
+        return True
+    state.recent[event_id] = event
+    if len(state.recent) > _RECENT:
+        del state.recent[next(iter(state.recent))]
+    return False
+
+
+def _of_a_response(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
+    response_id = getattr(event, "response_id", None)
+    machine = state.responses.named(response_id) or _owner(state, event)
+    if machine is not None and machine.state is State.ACTIVE:
+        yield from state.responses.deliver(now, machine, Facts(event))
+    elif machine is not None:
+        yield from state.responses.apply(now, machine, Trigger.DELTA, Facts(event))
+    if isinstance(event, (ev.UnknownEvent, ev.MalformedFrame)):
+        malformed = isinstance(event, ev.MalformedFrame)
+        yield ef.Announce(ef.Odd("malformed" if malformed else "unknown", event))
+    elif machine is None and response_id is not None:
+        late = response_id in state.responses.past
+        yield ef.Announce(ef.Odd("late" if late else "foreign", event))
+
+
+def _owner(state: SessionState, event: ev.ServerEvent) -> Machine | None:
+    """Hosted calls name their item alone; so its response is the one that announced the item."""
+    if not isinstance(event, _HOSTED):
+        return None
+    machines = state.responses.within(State.ACTIVE)
+    return next((m for m in machines if event.item_id in m.output.items), None)
+
+
+def _created(state: SessionState, now: float, event: ev.ResponseCreated) -> Iterator[ef.Effect]:
+    patience = state.responses.timeouts.created
+    announced = state.input_audio.unanswered(now, patience)
+    for effect in state.correlation.created(now, event, announced):
+        if isinstance(effect, ef.Open) and not effect.asked and effect.default:
+            state.input_audio.answered()
+        yield effect
+
+
+def _done(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
+    response_id = event.response.id or ""
+    machine = state.responses.named(response_id)
+    first = not state.responses.past.get(response_id, False)
+    yield from state.correlation.done(now, event)
+    if first and response_id:
+        state.responses.remember(response_id, done=True)
+        moments = machine.moments if machine else None
+        yield ef.Announce(
+            ef.ResponseEnded(
+                machine.key if machine else response_id,
+                event.response,
+                moments.created if moments else None,
+                moments.first_audio if moments else None,
+                moments.first_text if moments else None,
+                now,
+            )
+        )
+    yield from _fatal_in(state, now, event)
+
+
+def _fatal_in(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
+    details = event.response.status_details
+    if details is not None and details.error is not None:
+        yield from _if_fatal(state, now, details.error)
+
+
+def _if_fatal(state: SessionState, now: float, error: ErrorBody) -> Iterator[ef.Effect]:
+    if subject(error) in (About.FATAL, About.SESSION_EXPIRED):
+        yield from state.end(now, Close("server", None, error.message or "", error))
+
+
+def _failed(state: SessionState, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
+    yield from state.correlation.failed(now, event)
+    yield from _if_fatal(state, now, event.error)
+
+
+def _error(state: SessionState, now: float, event: ev.Error) -> Iterator[ef.Effect]:
+    error, facts = event.error, Facts(event, event.error)
+    about = subject(error)
+    named = state.correlation.sent_as(error.event_id)
+    if about in (About.FATAL, About.SESSION_EXPIRED):
+        yield from _if_fatal(state, now, error)
+    elif named is not None:
+        yield from state.correlation.refused(now, named, about, facts)
+    elif error.event_id in state.requests.pending:
+        yield from answered(state.requests.refuse(error.event_id or "", error))
+    elif about is About.INACTIVE:
+        yield from state.correlation.inactive(now, facts)
+    elif state.correlation.is_ours(error.event_id) or error.event_id in state.requests.names:
+        yield ef.Announce(ef.Odd("odd", event))
+    else:
+        yield from _error_about(state, now, about, facts)
+
+
+def _error_about(
+    state: SessionState, now: float, about: About, facts: Facts
+) -> Iterator[ef.Effect]:
+    """An error that names nothing of ours."""
+    error = facts.error or ErrorBody()
+    if about is About.BUSY:
+        yield from state.correlation.busy(now, facts)
+        return
+    suspected = about is About.NOBODY and bool(state.correlation.suspects())
+    if about is About.NOBODY:
+        yield from state.correlation.blamed(now, facts)
+    else:
+        yield from answered(state.requests.refuse_only(about, error))
+    yield ef.Announce(ef.ServerErrorSeen(error, benign(error, about), suspected))
+
+
+def _session(
+    state: SessionState, now: float, event: ev.SessionCreated | ev.SessionUpdated
+) -> Iterator[ef.Effect]:
+    created = isinstance(event, ev.SessionCreated)
+    state.input_audio.configured(event.session)
+    state.responses.bytes_per_second = _rate(event.session)
+    yield ef.Announce(ef.SessionChanged(event.session, created))
+    if not created:
+        yield from answered(state.requests.acknowledge("update"))
+
+
+def _heard(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
+    for notice in state.input_audio.receive(now, event):
+        yield ef.Announce(notice)
+        if isinstance(notice, ef.Committed):
+            yield from answered(state.requests.acknowledge("commit"))
+        elif isinstance(notice, ef.TranscriptDone):
+            changed = state.conversation.transcribe(
+                notice.item_id, notice.content_index, notice.text
+            )
+            if changed is not None:
+                yield ef.Announce(ef.ItemChanged(changed))
+
+
+def _cleared(
+    state: SessionState, now: float, event: ev.InputAudioBufferCleared
+) -> Iterator[ef.Effect]:
+    yield from answered(state.requests.acknowledge("clear"))
+
+
+def _item_added(
+    state: SessionState, now: float, event: ev.ConversationItemAdded
+) -> Iterator[ef.Effect]:
+    item, previous = event.item, event.previous_item_id
+    if state.conversation.add(item, previous):
+        yield ef.Announce(ef.ItemAdded(item, state.conversation.previous_of(item.id or "")))
+    yield from answered(state.requests.acknowledge("create", item.id, item))
+
+
+def _item_done(
+    state: SessionState, now: float, event: ev.ConversationItemDone
+) -> Iterator[ef.Effect]:
+    if (event.item.id or "") not in state.conversation.by_id:
+        added = ev.ConversationItemAdded(item=event.item, previous_item_id=event.previous_item_id)
+        yield from _item_added(state, now, added)
+    yield from _item_changed(state, event.item)
+
+
+def _item_changed(state: SessionState, item: Item) -> Iterator[ef.Effect]:
+    if state.conversation.update(item):
+        yield ef.Announce(ef.ItemChanged(state.conversation.by_id[item.id or ""]))
+
+
+def _item_deleted(
+    state: SessionState, now: float, event: ev.ConversationItemDeleted
+) -> Iterator[ef.Effect]:
+    if state.conversation.remove(event.item_id):
+        yield ef.Announce(ef.ItemDeleted(event.item_id))
+    yield from answered(state.requests.acknowledge("delete", event.item_id))
+
+
+def _item_truncated(
+    state: SessionState, now: float, event: ev.ConversationItemTruncated
+) -> Iterator[ef.Effect]:
+    changed = state.conversation.transcribe(event.item_id, event.content_index, None)
+    if changed is not None:
+        yield ef.Announce(ef.ItemChanged(changed))
+    yield from answered(state.requests.acknowledge("truncate", event.item_id))
+
+
+def _item_retrieved(
+    state: SessionState, now: float, event: ev.ConversationItemRetrieved
+) -> Iterator[ef.Effect]:
+    yield from answered(state.requests.acknowledge("retrieve", event.item.id, event.item))
+
+
+def _output_item_done(
+    state: SessionState, now: float, event: ev.ResponseOutputItemDone
+) -> Iterator[ef.Effect]:
+    yield from _of_a_response(state, now, event)
+    yield from _item_changed(state, event.item)
+
+
+def _nothing(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
+    """Understood, and nothing follows from it."""
+    yield from ()
+
+
+Route: TypeAlias = Callable[[SessionState, float, Any], Iterator[ef.Effect]]
+
+_EVENTS: dict[type, Route] = {
+    ev.ResponseCreated: _created,
+    ev.ResponseDone: _done,
+    ev.ResponseError: _failed,
+    ev.ResponseOutputItemDone: _output_item_done,
+    ev.Error: _error,
+    ev.SessionCreated: _session,
+    ev.SessionUpdated: _session,
+    ev.InputAudioBufferSpeechStarted: _heard,
+    ev.InputAudioBufferSpeechStopped: _heard,
+    ev.InputAudioBufferCommitted: _heard,
+    ev.InputAudioBufferCleared: _cleared,
+    ev.ConversationItemInputAudioTranscriptionDelta: _heard,
+    ev.ConversationItemInputAudioTranscriptionCompleted: _heard,
+    ev.ConversationItemInputAudioTranscriptionFailed: _heard,
+    ev.ConversationItemAdded: _item_added,
+    ev.ConversationItemCreated: _item_added,
+    ev.ConversationItemDone: _item_done,
+    ev.ConversationItemDeleted: _item_deleted,
+    ev.ConversationItemTruncated: _item_truncated,
+    ev.ConversationItemRetrieved: _item_retrieved,
+    ev.RateLimitsUpdated: _nothing,
+    ev.ConversationCreated: _nothing,
+}
+
+
+@cache
+def _route(kind: type) -> Route:
+    """Where an event goes: by its type, or by the canonical type that another name stands for."""
+    for known in kind.__mro__:
+        if known in _EVENTS:
+            return _EVENTS[known]
+    return _of_a_response
+
+
+def _rate(session: SessionObject) -> int:
+    """Bytes of output audio in a second, as far as the session says."""
+    output = session.audio.output if isinstance(session.audio, Audio) else None
+    form = output.format if isinstance(output, AudioOutput) else None
+    named = form.type if isinstance(form, AudioFormat) else None
+    return _RATES.get(named, 48_000) if isinstance(named, str) else 48_000

@@ -1,0 +1,201 @@
+"""The output of one response: server events in, parts for the caller out.
+
+Text and calls arrive more than once (deltas, `*.done`, the item, `response.done`) and any of these
+may be missing with some servers. Each word and each call is delivered once, from wherever it comes
+first. A function call is delivered when its item is completed, never before: arguments cut off by a
+limit or by the user's speech must not be run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from rejoinder.core.outcomes import Delivered
+from rejoinder.core.parts import (
+    Audio,
+    ContentStarted,
+    FunctionCall,
+    ItemEnded,
+    ItemStarted,
+    Part,
+    Text,
+    Transcript,
+)
+from rejoinder.wire import server_events as ev
+from rejoinder.wire.items import ContentPart, Item
+from rejoinder.wire.response import ResponseObject
+
+_AUDIO, _TEXT = "audio", "text"
+_KINDS = {"audio": _AUDIO, "output_audio": _AUDIO, "text": _TEXT, "output_text": _TEXT}
+
+
+class OutputItem(msgspec.Struct):
+    """What is known of one output item so far."""
+
+    type: str
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    arguments_done: bool = False
+    content: dict[int, str] = {}
+    words: dict[int, str] = {}
+    ended: bool = False
+
+
+class Output(msgspec.Struct):
+    """Assembles one response. ``hosted`` holds the MCP calls that the server is running."""
+
+    items: dict[str, OutputItem] = {}
+    text: list[str] = []
+    audio_bytes: int = 0
+    calls: list[FunctionCall] = []
+    hosted: set[str] = set()
+
+    def delivered(self, bytes_per_second: int) -> Delivered:
+        """What the caller has received up to now."""
+        return Delivered("".join(self.text), self.audio_bytes / bytes_per_second, tuple(self.calls))
+
+    def begun(self) -> bool:
+        """Whether anything has been delivered."""
+        return bool(self.items)
+
+    def feed(self, event: ev.ServerEvent) -> Iterator[Part]:
+        """The parts that this event of the response adds."""
+        match event:
+            case ev.ResponseOutputAudioDelta():
+                yield from self._audio(event)
+            case ev.ResponseOutputAudioTranscriptDelta():
+                yield from self._words(event.item_id, event.content_index, _AUDIO, event.delta)
+            case ev.ResponseOutputTextDelta():
+                yield from self._words(event.item_id, event.content_index, _TEXT, event.delta)
+            case ev.ResponseFunctionCallArgumentsDelta():
+                self._call_of(event.item_id, event.call_id).arguments += event.delta
+            case _:
+                yield from self._rest(event)
+
+    def _rest(self, event: ev.ServerEvent) -> Iterator[Part]:
+        match event:
+            case ev.ResponseOutputItemAdded():
+                yield from self._started(event.item, event.output_index)
+            case ev.ResponseContentPartAdded():
+                yield from self._content(event.item_id, event.content_index, event.part)
+            case ev.ResponseOutputTextDone():
+                yield from self._all_words(event.item_id, event.content_index, _TEXT, event.text)
+            case ev.ResponseOutputAudioTranscriptDone():
+                yield from self._all_words(
+                    event.item_id, event.content_index, _AUDIO, event.transcript
+                )
+            case ev.ResponseFunctionCallArgumentsDone():
+                self._arguments(event)
+            case ev.ResponseOutputItemDone():
+                yield from self._ended(event.item, event.output_index)
+            case ev.ResponseMcpCallInProgress():
+                self.hosted.add(event.item_id)
+            case ev.ResponseMcpCallCompleted() | ev.ResponseMcpCallFailed():
+                self.hosted.discard(event.item_id)
+            case _:
+                return
+
+    def finish(self, response: ResponseObject) -> Iterator[Part]:
+        """What only `response.done` tells: items, words and calls that no earlier event carried."""
+        for index, item in enumerate(response.output or ()):
+            yield from self._ended(item, index)
+        if response.status != "completed":
+            return
+        for item_id, known in self.items.items():
+            if known.type == "function_call" and known.arguments_done and not known.ended:
+                yield from self._called(item_id, known)
+
+    def _item(self, item_id: str, item_type: str) -> OutputItem:
+        known = self.items.get(item_id)
+        if known is None:
+            known = self.items[item_id] = OutputItem(item_type)
+        return known
+
+    def _started(self, item: Item, index: int) -> Iterator[Part]:
+        if not item.id or item.id in self.items:
+            return
+        known = self._item(item.id, item.type)
+        known.call_id, known.name = item.call_id, item.name
+        if item.type == "mcp_call":
+            self.hosted.add(item.id)
+        yield ItemStarted(item.id, index, item)
+
+    def _content(self, item_id: str, index: int, part: ContentPart | None) -> Iterator[Part]:
+        kind = _KINDS.get(part.type if part else "")
+        if kind is None:
+            return
+        yield from self._announced(item_id, index, kind)
+
+    def _announced(self, item_id: str, index: int, kind: str) -> Iterator[Part]:
+        content = self._item(item_id, "message").content
+        if index not in content:
+            content[index] = kind
+            yield ContentStarted(item_id, index, kind)
+
+    def _audio(self, event: ev.ResponseOutputAudioDelta) -> Iterator[Part]:
+        yield from self._announced(event.item_id, event.content_index, _AUDIO)
+        if event.delta:
+            self.audio_bytes += len(event.delta)
+            yield Audio(event.item_id, event.content_index, event.delta)
+
+    def _words(self, item_id: str, index: int, kind: str, text: str) -> Iterator[Part]:
+        yield from self._announced(item_id, index, kind)
+        if not text:
+            return
+        words = self._item(item_id, "message").words
+        words[index] = words.get(index, "") + text
+        self.text.append(text)
+        if kind == _AUDIO:
+            yield Transcript(item_id, index, text)
+        else:
+            yield Text(item_id, index, text)
+
+    def _all_words(self, item_id: str, index: int, kind: str, text: str | None) -> Iterator[Part]:
+        """The whole text of a part: whatever of it the deltas left out."""
+        so_far = self._item(item_id, "message").words.get(index, "")
+        if text and text.startswith(so_far):
+            yield from self._words(item_id, index, kind, text[len(so_far) :])
+
+    def _call_of(self, item_id: str, call_id: str | None) -> OutputItem:
+        known = self._item(item_id, "function_call")
+        known.call_id = known.call_id or call_id
+        return known
+
+    def _arguments(self, event: ev.ResponseFunctionCallArgumentsDone) -> None:
+        known = self._call_of(event.item_id, event.call_id)
+        known.name = known.name or event.name
+        known.arguments = event.arguments or known.arguments
+        known.arguments_done = True
+
+    def _ended(self, item: Item, index: int) -> Iterator[Part]:
+        if not item.id:
+            return
+        yield from self._started(item, index)
+        known = self._item(item.id, item.type)
+        if known.ended:
+            return
+        for content_index, part in enumerate(item.content or ()):
+            kind = _KINDS.get(part.type)
+            if kind is not None:
+                text = part.transcript if kind == _AUDIO else part.text
+                yield from self._all_words(item.id, content_index, kind, text)
+        self.hosted.discard(item.id)
+        if item.type == "function_call" and item.status in (None, "completed"):
+            known.call_id = item.call_id or known.call_id
+            known.name = item.name or known.name
+            known.arguments = item.arguments or known.arguments
+            yield from self._called(item.id, known)
+        known.ended = True
+        yield ItemEnded(item.id, item.status, item)
+
+    def _called(self, item_id: str, known: OutputItem) -> Iterator[Part]:
+        """A call without a name cannot be run, so it is not delivered; its id may be the item's."""
+        call_id = known.call_id or item_id
+        if not known.name or any(call.call_id == call_id for call in self.calls):
+            return
+        call = FunctionCall(item_id, call_id, known.name, known.arguments)
+        self.calls.append(call)
+        yield call

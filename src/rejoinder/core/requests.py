@@ -1,0 +1,124 @@
+"""Edits of the conversation and of the session, each waiting for its acknowledgement.
+
+Positive answers do not echo the client's event id (OpenAI Realtime reference), so an item edit is
+recognised by its item id and a `session.update` by order. Refusals name the event id, or, where the
+server leaves that out, the one edit of that kind which is pending. None waits behind another's
+deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from rejoinder.core.blame import About
+from rejoinder.core.deadlines import Deadlines
+from rejoinder.core.effects import Acknowledged, EditResult, Expired, Gone, Refused, SettleEdit
+from rejoinder.core.outcomes import Close
+from rejoinder.wire import client_events as ce
+from rejoinder.wire.items import Item
+from rejoinder.wire.response import ErrorBody
+
+_DUPLICATE = "item_create_duplicate_item_id"
+_MOST_NAMES = 1024
+_KINDS: dict[type, str] = {
+    ce.SessionUpdate: "update",
+    ce.ConversationItemCreate: "create",
+    ce.ConversationItemDelete: "delete",
+    ce.ConversationItemTruncate: "truncate",
+    ce.ConversationItemRetrieve: "retrieve",
+    ce.InputAudioBufferCommit: "commit",
+    ce.InputAudioBufferClear: "clear",
+}
+_ABOUT = {"update": About.SESSION, "commit": About.AUDIO, "clear": About.AUDIO}
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """An edit that is not answered yet. ``item_id`` None: it is answered in order of sending."""
+
+    kind: str
+    item_id: str | None
+
+
+class Requests(msgspec.Struct):
+    """The edits under way, oldest first, by key. ``after``: the edit clock, in seconds.
+
+    ``names``: the event ids lately given to anything but a response, so that an error that names one
+    is not taken for one that names nobody.
+    """
+
+    after: float
+    names: dict[str, None] = {}
+    pending: dict[str, Pending] = {}
+    deadlines: Deadlines = msgspec.field(default_factory=Deadlines)
+
+    def ask(self, now: float, key: str, event: ce.ClientEvent) -> None:
+        """Remembers an edit, and its deadline."""
+        self.name(key)
+        self.pending[key] = Pending(_KINDS[type(event)], _item_id(event))
+        self.deadlines.set(key, now + self.after, "edit")
+
+    def name(self, event_id: str) -> None:
+        """Remembers the event id of something that was sent."""
+        self.names[event_id] = None
+        if len(self.names) > _MOST_NAMES:
+            del self.names[next(iter(self.names))]
+
+    def acknowledge(
+        self, kind: str, item_id: str | None = None, item: Item | None = None
+    ) -> Iterator[SettleEdit]:
+        """The server did what the oldest pending edit of this kind (and item) asked for."""
+        yield from self._settle_first(
+            lambda edit: edit.kind == kind and edit.item_id in (None, item_id),
+            Acknowledged(item),
+        )
+
+    def refuse(self, key: str, error: ErrorBody) -> Iterator[SettleEdit]:
+        """The server named this edit in an error. A duplicate item is there already: a success."""
+        if error.code == _DUPLICATE:
+            yield from self._settle(key, Acknowledged())
+        else:
+            yield from self._settle(key, Refused(error))
+
+    def refuse_only(self, about: About, error: ErrorBody) -> Iterator[SettleEdit]:
+        """An error about such edits that names none: meant is the one pending, if there is one."""
+        meant = [k for k, e in self.pending.items() if _ABOUT.get(e.kind, About.ITEM) is about]
+        if len(meant) == 1:
+            yield from self.refuse(meant[0], error)
+
+    def expire(self, key: str) -> Iterator[SettleEdit]:
+        """No answer came."""
+        yield from self._settle(key, Expired(self.after))
+
+    def end(self, close: Close) -> Iterator[SettleEdit]:
+        """The connection is gone, and with it every answer."""
+        for key in tuple(self.pending):
+            yield from self._settle(key, Gone(close))
+
+    def _settle_first(
+        self, fits: Callable[[Pending], bool], result: EditResult
+    ) -> Iterator[SettleEdit]:
+        for key, edit in self.pending.items():
+            if fits(edit):
+                yield from self._settle(key, result)
+                return
+
+    def _settle(self, key: str, result: EditResult) -> Iterator[SettleEdit]:
+        if self.pending.pop(key, None) is not None:
+            self.deadlines.clear(key)
+            yield SettleEdit(key, result)
+
+
+def _item_id(event: ce.ClientEvent) -> str | None:
+    match event:
+        case ce.ConversationItemCreate():
+            return event.item.id
+        case (
+            ce.ConversationItemDelete()
+            | ce.ConversationItemTruncate()
+            | ce.ConversationItemRetrieve()
+        ):
+            return event.item_id
+        case _:
+            return None

@@ -1,0 +1,357 @@
+"""The responses of a session, one machine each, moved by the table in `lifecycle`.
+
+This file carries the table's acts out and sets the clocks. Which response an event belongs to is
+decided in `correlation`; what goes on the wire, and when, in `queue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from rejoinder.core import effects as ef
+from rejoinder.core import verdict
+from rejoinder.core.deadlines import Deadline, Deadlines, Timeouts
+from rejoinder.core.lifecycle import TABLE, Act, Cell, Guard, State, Trigger
+from rejoinder.core.outcomes import Outcome
+from rejoinder.core.output import Output
+from rejoinder.core.parts import Audio, Part, Text, Transcript
+from rejoinder.core.verdict import Facts
+from rejoinder.wire import client_events as ce
+from rejoinder.wire.response import ErrorBody, ResponseObject, ResponseParams
+
+KEY = "rejoinder_key"
+"""The member of `response.metadata` that carries our key to the server and back."""
+
+_HOLDS = frozenset({State.REQUESTED, State.ACTIVE, State.CANCELLING, State.DRAINING})
+_MOST_ORPHANS = 256
+_MOST_PAST = 1024
+
+
+class Request(msgspec.Struct):
+    """What was asked of the server. ``sends``: how often it went out; ``sent_at``: last, else 0."""
+
+    params: ResponseParams
+    wait: bool
+    asked_at: float
+    sends: int = 0
+    sent_at: float = 0.0
+
+
+class Blame(msgspec.Struct, frozen=True):
+    """An error that may concern a response: its suspected cause, should nothing more come of it."""
+
+    error: ErrorBody
+    until: float
+
+
+class Moments(msgspec.Struct):
+    """When things happened, by the clock that comes in with each step."""
+
+    entered: float
+    last_event: float = 0.0
+    created: float | None = None
+    first_audio: float | None = None
+    first_text: float | None = None
+
+
+class Machine(msgspec.Struct):
+    """One response. ``request`` is None for those that the server began by itself.
+
+    ``default``: it belongs to the default conversation. ``by_order``: its id was taken for ours only
+    because nothing else fitted. ``spent``: the triggers whose one chance is used up.
+    """
+
+    key: str
+    default: bool
+    request: Request | None
+    moments: Moments
+    state: State = State.QUEUED
+    response_id: str | None = None
+    by_order: bool = False
+    blame: Blame | None = None
+    spent: set[Trigger] = set()
+    output: Output = msgspec.field(default_factory=Output)
+
+    @property
+    def sends(self) -> int:
+        """How often it was asked for on the wire."""
+        return self.request.sends if self.request else 0
+
+
+class Responses(msgspec.Struct):
+    """Every response that is not over, by key and by id, and the names of those lately over.
+
+    ``past`` maps an id or key to whether its `response.done` was seen. ``offline_since`` is None while
+    the socket is usable. ``bytes_per_second``: of the output format.
+    """
+
+    timeouts: Timeouts
+    machines: dict[str, Machine] = {}
+    by_id: dict[str, str] = {}
+    past: dict[str, bool] = {}
+    deadlines: Deadlines = msgspec.field(default_factory=Deadlines)
+    offline_since: float | None = 0.0
+    bytes_per_second: int = 48_000
+
+    # -- who is there --
+
+    def named(self, response_id: str | None) -> Machine | None:
+        """The machine of a response id, if it is not over."""
+        key = self.by_id.get(response_id or "")
+        return self.machines[key] if key is not None else None
+
+    def within(self, *states: State) -> list[Machine]:
+        """All machines in these states, oldest first."""
+        return [m for m in self.machines.values() if m.state in states]
+
+    def holder(self, besides: Machine | None = None) -> Machine | None:
+        """Who holds the default conversation's one slot, ours or the server's own."""
+        for machine in self.machines.values():
+            if machine.default and machine.state in _HOLDS and machine is not besides:
+                return machine
+        return None
+
+    def owed_until(self, machine: Machine) -> float:
+        """Until when a request that went out may still be answered by `response.created`.
+
+        A request that nobody waits for any more is owed its answer for as long as one that somebody
+        waits for; after that the server has evidently swallowed it, and it must not be taken for the
+        answer to a later one.
+        """
+        return machine.request.sent_at + self.timeouts.created if machine.request else 0.0
+
+    # -- how they come and go --
+
+    def ask(self, now: float, key: str, params: ResponseParams, wait: bool) -> Machine:
+        """A new request, in the queue."""
+        request = Request(params, wait, now)
+        machine = Machine(key, params.conversation != "none", request, Moments(now))
+        self.machines[key] = machine
+        self._arm(now, machine)
+        return machine
+
+    def found(self, now: float, response: ResponseObject, state: State) -> Machine:
+        """A response of the server's own; ``response.id`` is not None and new."""
+        response_id = response.id or ""
+        default = response.conversation_id is not None
+        machine = Machine(response_id, default, None, Moments(now, now), state, response_id)
+        self.machines[response_id] = machine
+        self.by_id[response_id] = response_id
+        return machine
+
+    def apply(
+        self, now: float, machine: Machine, trigger: Trigger, facts: Facts
+    ) -> Iterator[ef.Effect]:
+        """Moves one machine, and yields all that follows from it."""
+        cell = self._cell(machine, trigger)
+        if cell.guard is not None:
+            machine.spent = machine.spent | {trigger}
+        for act in cell.acts:
+            yield from self._act(now, machine, trigger, act, facts)
+        if cell.to is not machine.state:
+            self._enter(now, machine, cell.to)
+        self._arm(now, machine)
+        if cell.to is State.ORPHANED:
+            yield from self._forget_oldest_orphan(now)
+
+    def deliver(self, now: float, machine: Machine, facts: Facts) -> Iterator[ef.Effect]:
+        """DELTA for the one cell that matters for speed; the same as `apply` would do."""
+        machine.blame = None
+        machine.moments.last_event = now
+        if facts.event is not None:
+            yield from self._parts(now, machine, machine.output.feed(facts.event))
+        self._arm(now, machine)
+
+    def each(self, now: float, trigger: Trigger, facts: Facts) -> Iterator[ef.Effect]:
+        """The same for all of them: the socket or the session is gone."""
+        for machine in tuple(self.machines.values()):
+            yield from self.apply(now, machine, trigger, facts)
+
+    def expire(self, now: float, due: Deadline) -> Iterator[ef.Effect]:
+        """A clock ran out."""
+        machine = self.machines[due.whose]
+        if due.why == "owed":  # nobody's outcome: but from now on the queue need not wait for it
+            self._arm(now, machine)
+            return
+        after = verdict.length(self.timeouts, due.why)
+        yield from self.apply(now, machine, Trigger.EXPIRED, Facts(why=due.why, after=after))
+
+    def reach(self, now: float, online: bool) -> None:
+        """The socket became usable, or ceased to be: the queue's clocks follow."""
+        self.offline_since = None if online else now
+        for machine in self.within(State.QUEUED):
+            self._arm(now, machine)
+
+    # -- carrying out --
+
+    def _cell(self, machine: Machine, trigger: Trigger) -> Cell:
+        cell = TABLE[machine.state][trigger]
+        while cell.otherwise is not None and not self._holds(machine, trigger, cell.guard):
+            cell = cell.otherwise
+        return cell
+
+    def _holds(self, machine: Machine, trigger: Trigger, guard: Guard | None) -> bool:
+        if trigger in machine.spent:
+            return False
+        match guard:
+            case Guard.MAY_WAIT:
+                willing = machine.request is not None and machine.request.wait
+                return willing and self.holder(besides=machine) is not None
+            case Guard.MISTAKEN:
+                return machine.by_order and not machine.output.begun()
+            case _:
+                return True
+
+    def _act(
+        self, now: float, machine: Machine, trigger: Trigger, act: Act, facts: Facts
+    ) -> Iterator[ef.Effect]:
+        match act:
+            case Act.OPEN:
+                yield from self._open(now, machine, facts.response or ResponseObject())
+            case Act.DELIVER:
+                yield from self.deliver(now, machine, facts)
+            case Act.SETTLE:
+                yield from self._settle(now, machine, trigger, facts)
+            case Act.CANCEL:
+                yield from self._cancel(machine, facts.response)
+            case Act.GRACE:
+                self._blame(now, machine, facts.error)
+            case Act.RECLAIM:
+                yield from self._reclaim(now, machine)
+            case Act.ODD | Act.LATE:
+                if facts.event is not None:
+                    yield ef.Announce(ef.Odd(act.value, facts.event))
+            case Act.STRAY | Act.DROP:
+                return
+
+    def _open(self, now: float, machine: Machine, response: ResponseObject) -> Iterator[ef.Effect]:
+        self._name(machine, response.id)
+        machine.moments.created = machine.moments.last_event = now
+        yield ef.Open(
+            machine.key,
+            machine.response_id or "",
+            machine.request is not None,
+            machine.default,
+            response,
+        )
+
+    def _name(self, machine: Machine, response_id: str | None) -> None:
+        if response_id:
+            machine.response_id = response_id
+            self.by_id[response_id] = machine.key
+
+    def _parts(self, now: float, machine: Machine, parts: Iterator[Part]) -> Iterator[ef.Effect]:
+        moments = machine.moments
+        for part in parts:
+            if isinstance(part, Audio) and moments.first_audio is None:
+                moments.first_audio = now
+            elif isinstance(part, (Text, Transcript)) and moments.first_text is None:
+                moments.first_text = now
+            yield ef.Deliver(machine.key, part)
+
+    def _settle(
+        self, now: float, machine: Machine, trigger: Trigger, facts: Facts
+    ) -> Iterator[ef.Effect]:
+        if facts.response is not None and machine.state is not State.CANCELLING:
+            if machine.response_id is None and facts.response.id:
+                yield from self._open(now, machine, facts.response)
+            yield from self._parts(now, machine, machine.output.finish(facts.response))
+        yield ef.Settle(machine.key, self._outcome(machine, trigger, facts))
+
+    def _outcome(self, machine: Machine, trigger: Trigger, facts: Facts) -> Outcome:
+        ground = verdict.Ground(
+            machine.response_id,
+            machine.output.delivered(self.bytes_per_second),
+            machine.blame.error if machine.blame else None,
+            machine.sends,
+        )
+        return verdict.outcome(machine.state, trigger, ground, facts)
+
+    def _cancel(self, machine: Machine, response: ResponseObject | None) -> Iterator[ef.Effect]:
+        if machine.state is State.ORPHANED and response is not None:
+            self._name(machine, response.id)
+        if machine.response_id is not None:
+            yield ef.Send(
+                ce.ResponseCancel(event_id=cancel_id(machine.key), response_id=machine.response_id)
+            )
+
+    def _blame(self, now: float, machine: Machine, error: ErrorBody | None) -> None:
+        if machine.blame is None and error is not None:
+            machine.blame = Blame(error, now + self.timeouts.grace)
+
+    def _reclaim(self, now: float, machine: Machine) -> Iterator[ef.Effect]:
+        """A busy refusal shows that the id taken by order was the server's own."""
+        response_id, machine.response_id, machine.by_order = machine.response_id, None, False
+        yield ef.Withdraw(machine.key)
+        response = ResponseObject(id=response_id, conversation_id=msgspec.UNSET)
+        server_own = self.found(now, response, State.ACTIVE)
+        yield from self._open(now, server_own, response)
+        self._arm(now, server_own)
+
+    def _enter(self, now: float, machine: Machine, state: State) -> None:
+        machine.state = state
+        machine.moments.entered = now
+        machine.blame = None
+        if state is State.OVER:
+            self._forget(machine)
+
+    def _forget(self, machine: Machine) -> None:
+        del self.machines[machine.key]
+        self.remember(machine.key)
+        if machine.response_id is not None:
+            self.by_id.pop(machine.response_id, None)
+            self.remember(machine.response_id)
+
+    def remember(self, name: str, done: bool = False) -> None:
+        """Keeps the name of a response that is over, and whether its end was told."""
+        self.past[name] = self.past.pop(name, False) or done
+        if len(self.past) > _MOST_PAST:
+            del self.past[next(iter(self.past))]
+
+    def _forget_oldest_orphan(self, now: float) -> Iterator[ef.Effect]:
+        orphans = self.within(State.ORPHANED)
+        if len(orphans) > _MOST_ORPHANS:
+            yield from self.apply(now, orphans[0], Trigger.EXPIRED, Facts())
+
+    # -- clocks --
+
+    def _arm(self, now: float, machine: Machine) -> None:
+        if machine.state is State.OVER:
+            self.deadlines.clear(machine.key)
+            return
+        when, why = self._due(now, machine)
+        blame = machine.blame
+        if blame is not None and blame.until < when:
+            when, why = blame.until, "grace"
+        self.deadlines.set(machine.key, when, why)
+
+    def _due(self, now: float, machine: Machine) -> tuple[float, str]:
+        clocks, moments, request = self.timeouts, machine.moments, machine.request
+        match machine.state:
+            case State.QUEUED if request is not None:
+                return self._queue_due(request)
+            case State.REQUESTED if request is not None:
+                return request.sent_at + clocks.created, "created"
+            case State.ACTIVE:
+                gap = clocks.hosted_gap if machine.output.hosted else clocks.gap
+                return moments.last_event + gap, "gap"
+            case State.ORPHANED if now < self.owed_until(machine):
+                return self.owed_until(machine), "owed"
+            case State.ORPHANED:
+                return moments.entered + clocks.orphan, "orphan"
+            case _:
+                return moments.entered + clocks.cancel, "cancel"
+
+    def _queue_due(self, request: Request) -> tuple[float, str]:
+        queue = request.asked_at + self.timeouts.queue
+        if self.offline_since is None:
+            return queue, "queue"
+        offline = max(request.asked_at, self.offline_since) + self.timeouts.offline
+        return (offline, "offline") if offline < queue else (queue, "queue")
+
+
+def cancel_id(key: str) -> str:
+    """The event id of the cancel of a response."""
+    return f"{key}.cancel"
