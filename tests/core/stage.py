@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Outcome
+from rejoinder.core.parts import Part
 from rejoinder.core.responses import KEY
 from rejoinder.core.session import Session
 from rejoinder.wire import client_events as ce
@@ -30,8 +31,11 @@ class Stage:
         timeouts: Timeouts | None = None,
         config: SessionConfig | None = None,
         connected: bool = True,
+        keep_audio_seconds: float = 5.0,
     ) -> None:
-        self.session = Session(timeouts=timeouts, config=config)
+        self.session = Session(
+            timeouts=timeouts, config=config, keep_audio_seconds=keep_audio_seconds
+        )
         self.now = 0.0
         self.said: list[ef.Effect] = []
         self.last: list[ef.Effect] = []
@@ -49,6 +53,13 @@ class Stage:
     def ask(self, key: str = "a", wait: bool = True, **params: Any) -> str:
         self.do(inp.Ask(key, ResponseParams(**params), wait))
         return key
+
+    def cancel(self, *keys: str) -> list[ef.Effect]:
+        return self.do(inp.Cancel(keys or ("a",)))
+
+    def edit(self, key: str, kind: type[ce.ClientEventBase], **members: Any) -> list[ef.Effect]:
+        event = cast("ce.ClientEvent", kind(event_id=key, **members))
+        return self.do(inp.Edit(key, event))
 
     def hear(self, type_: str, **members: Any) -> list[ef.Effect]:
         """A server event, through the codec, with a fresh event id."""
@@ -122,6 +133,20 @@ class Stage:
     def settled(self, key: str = "a") -> bool:
         return bool(self.outcomes(key))
 
+    def parts(self, key: str = "a") -> list[Part]:
+        return [deliver.part for deliver in self.all(ef.Deliver) if deliver.key == key]
+
+    def results(self, key: str) -> list[ef.EditResult]:
+        return [settled.result for settled in self.all(ef.SettleEdit) if settled.key == key]
+
+    def creates(self) -> list[Any]:
+        """The event ids of the creates that went out, in order."""
+        return [create.event_id for create in self.sent(ce.ResponseCreate)]
+
+    def odd(self) -> list[str]:
+        """What did not fit, in order."""
+        return [odd.what for odd in self.notices(ef.Odd)]
+
     def sent(self, kind: type[T]) -> list[T]:
         return [send.event for send in self.all(ef.Send) if isinstance(send.event, kind)]
 
@@ -135,8 +160,7 @@ class Stage:
     def next_reply_works(self, key: str = "next") -> bool:
         """Asks again, and gives a whole reply if the request goes out."""
         self.ask(key)
-        creates = [c.event_id for c in self.sent(ce.ResponseCreate)]
-        if not any(str(event_id).startswith(f"{key}.") for event_id in creates):
+        if not any(str(event_id).startswith(f"{key}.") for event_id in self.creates()):
             return False
         self.created(f"r_{key}", key)
         self.text("fine", f"r_{key}", f"i_{key}")
@@ -162,4 +186,21 @@ def speaking() -> Stage:
     stage.item()
     stage.text("half a ")
     stage.audio(100)
+    return stage
+
+
+def echoing() -> Stage:
+    """On a server that is known to return our metadata."""
+    stage = Stage()
+    stage.ask("first")
+    stage.created("r_first", "first")
+    stage.done("r_first")
+    return stage
+
+
+def beside(*keys: str) -> Stage:
+    """Several requests on the wire at once: one in the conversation, the others out-of-band."""
+    stage = echoing()
+    for number, key in enumerate(keys):
+        stage.ask(key, conversation="none" if number else "auto")
     return stage

@@ -83,7 +83,7 @@ def test_a_requeue_has_a_bound() -> None:
         for cell in TABLE[state].values():
             for branch in cell.branches():
                 if branch.to is State.QUEUED and state is not State.QUEUED:
-                    assert branch.guard in (Guard.ONCE, Guard.MAY_WAIT, Guard.MISTAKEN)
+                    assert branch.guard in (Guard.ONCE, Guard.MAY_WAIT, Guard.MISTAKEN_MAY_WAIT)
 
 
 def test_the_table_can_be_drawn() -> None:

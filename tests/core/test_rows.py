@@ -219,7 +219,7 @@ def test_an_error_about_something_else_blames_nobody(error: dict[str, Any]) -> N
         ({"status": "cancelled", "status_details": {"reason": "turn_detected"}}, Cancelled, "turn_detected"),
         ({"status": "incomplete", "status_details": {"reason": "turn_detected"}}, Cancelled, "turn_detected"),
         ({"status": "cancelled", "status_details": {"reason": "no_words"}}, Cancelled, "no_words"),
-        ({"status": "cancelled"}, Cancelled, "client"),
+        ({"status": "cancelled"}, Cancelled, "server"),
         ({"status": "exploded"}, Failed, "unknown status 'exploded'"),
         ({"status": None}, Failed, "without saying how"),
         ({"status": "completed"}, Completed, ""),

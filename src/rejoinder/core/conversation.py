@@ -51,11 +51,10 @@ class Conversation(msgspec.Struct):
         known = self.by_id.get(item.id or "")
         if known is None or item.id is None:
             return False
-        merged = msgspec.structs.replace(
-            item,
-            content=_merged(known.content, item.content),
-            arguments=item.arguments or known.arguments,
-        )
+        told = msgspec.structs.asdict(item).items()
+        said = {name: value for name, value in told if value is not None and value != ""}
+        said["content"] = _merged(known.content, item.content)
+        merged = msgspec.structs.replace(known, **said)
         changed = merged != known
         self.by_id[item.id] = merged
         return changed

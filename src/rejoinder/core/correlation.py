@@ -46,23 +46,21 @@ class Correlation(msgspec.Struct):
         """`response.created`. ``announced``: a user turn awaits the server's own response."""
         response, facts = event.response, Facts(event, response=event.response)
         key = self._key(response.metadata)
-        if not response.id or (response.id in self.responses.machines and key is None):
+        known = self.responses.named(response.id) is not None
+        if known or not response.id or response.id in self.responses.machines:  # a key is no id
             yield ef.Announce(ef.Odd("odd", event))
-        elif (known := self.responses.named(response.id)) is not None:
-            yield from self.responses.apply(now, known, Trigger.CREATED, facts)
         elif response.id in self.responses.past:
             yield ef.Announce(ef.Odd("late", event))
         elif key is not None:
-            yield from self._created_for(now, key, response, facts)
+            yield from self._created_for(now, key, event)
         else:
             yield from self._created_unnamed(now, response, facts, announced)
 
-    def _created_for(
-        self, now: float, key: str, response: ResponseObject, facts: Facts
-    ) -> Iterator[ef.Effect]:
+    def _created_for(self, now: float, key: str, event: ev.ResponseCreated) -> Iterator[ef.Effect]:
         self.echoes = True
+        response, facts = event.response, Facts(event, response=event.response)
         machine = self.responses.machines.get(key)
-        if machine is not None and machine.response_id is None:
+        if machine is not None and (machine.response_id is None or machine.mistakable):
             yield from self._supersede(now, machine)
             yield from self.responses.apply(now, machine, Trigger.CREATED, facts)
         elif machine is not None or key in self.responses.past:
@@ -70,13 +68,12 @@ class Correlation(msgspec.Struct):
             yield from self.responses.apply(now, stray, Trigger.CREATED, facts)
         else:
             self.responses.remember(response.id or "")
-            if facts.event is not None:
-                yield ef.Announce(ef.Odd("foreign", facts.event))
+            yield ef.Announce(ef.Odd("foreign", event))
 
     def _created_unnamed(
         self, now: float, response: ResponseObject, facts: Facts, announced: bool
     ) -> Iterator[ef.Effect]:
-        machine = None if self.echoes or announced else self._next_in_order(now)
+        machine = None if self.echoes or announced else self._next_in_order(now, response)
         if machine is not None:
             machine.by_order = True
         else:
@@ -91,10 +88,13 @@ class Correlation(msgspec.Struct):
                 facts = Facts(error=_SUPERSEDED)
                 yield from self.responses.apply(now, older, Trigger.BLAMED, facts)
 
-    def _next_in_order(self, now: float) -> Machine | None:
-        """Whose answer an unnamed `response.created` must be: the one request that is owed one."""
-        owed = self.owed(now)
-        return owed[0] if len(owed) == 1 else None
+    def _next_in_order(self, now: float, response: ResponseObject) -> Machine | None:
+        """Whose answer an unnamed `response.created` must be: the one request that is owed one, if it
+        was asked for in the conversation that the response says it belongs to."""
+        owed, told = self.owed(now), response.conversation_id
+        if len(owed) != 1 or (told is not msgspec.UNSET and owed[0].default is (told is None)):
+            return None
+        return owed[0]
 
     def owed(self, now: float) -> list[Machine]:
         """The requests on the wire that may still be answered by `response.created`."""
@@ -106,10 +106,18 @@ class Correlation(msgspec.Struct):
 
     # -- ends --
 
+    def ending(self, response: ResponseObject) -> Machine | None:
+        """Whose end a `response.done` is, in whatever shape it comes."""
+        key = self._key(response.metadata)
+        if response.id or key:
+            return self._ended(response.id, key)
+        meant = self._nameless()
+        return meant[0] if len(meant) == 1 else None
+
     def done(self, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
-        """`response.done`, in whatever shape."""
+        """`response.done`."""
         response = event.response
-        machine = self._ended(response.id, self._key(response.metadata))
+        machine = self.ending(response)
         if machine is not None:
             facts = Facts(event, response=response)
             yield from self.responses.apply(now, machine, Trigger.DONE, facts)
@@ -117,18 +125,14 @@ class Correlation(msgspec.Struct):
             past = (response.id or "") in self.responses.past
             yield ef.Announce(ef.Odd("late" if past else "foreign", event))
         else:
-            yield from self._bodiless(now, event)
+            yield ef.Announce(ef.Odd("odd", event))
+            for machine in self._nameless():
+                facts = Facts(event, _BODILESS)
+                yield from self.responses.apply(now, machine, Trigger.BLAMED, facts)
 
-    def _bodiless(self, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
-        meant = self.responses.within(*_UNDER_WAY) or self.responses.within(State.REQUESTED)
-        if len(meant) == 1:
-            facts = Facts(event, response=event.response)
-            yield from self.responses.apply(now, meant[0], Trigger.DONE, facts)
-            return
-        yield ef.Announce(ef.Odd("odd", event))
-        for machine in meant:
-            facts = Facts(event, _BODILESS)
-            yield from self.responses.apply(now, machine, Trigger.BLAMED, facts)
+    def _nameless(self) -> list[Machine]:
+        """Whom the end of a response without a name may concern."""
+        return self.responses.within(*_UNDER_WAY) or self.responses.within(State.REQUESTED)
 
     def failed(self, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
         """`response.error` and its kin: terminal, whomever it names."""
@@ -139,9 +143,11 @@ class Correlation(msgspec.Struct):
         elif event.response_id or key:
             yield ef.Announce(ef.Odd("foreign", event))
         else:
-            yield from self._failed_nobody(now, facts)
+            yield from self._failed_nobody(now, event, facts)
 
-    def _failed_nobody(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
+    def _failed_nobody(
+        self, now: float, event: ev.ResponseError, facts: Facts
+    ) -> Iterator[ef.Effect]:
         active, requested = (
             self.responses.within(State.ACTIVE),
             self.responses.within(State.REQUESTED),
@@ -150,8 +156,8 @@ class Correlation(msgspec.Struct):
         trigger = Trigger.FAILED if len(meant) == 1 else Trigger.BLAMED
         for machine in meant if len(meant) == 1 else [*active, *requested]:
             yield from self.responses.apply(now, machine, trigger, facts)
-        if not meant and facts.event is not None:
-            yield ef.Announce(ef.Odd("odd", facts.event))
+        if not meant:
+            yield ef.Announce(ef.Odd("odd", event))
 
     def _ended(self, response_id: str | None, key: str | None) -> Machine | None:
         """Who is meant by an end: by id, by key, or as the only one there is."""

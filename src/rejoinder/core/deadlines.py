@@ -44,19 +44,21 @@ class Deadlines:
 
     An owner has one deadline. Moving it later costs no heap operation: the heap keeps the earlier
     moment, and is put right when that comes up (audio deltas move a deadline hundreds of times a
-    second).
+    second). Of an owner's moments in the heap only the earliest counts, so that moving a deadline to
+    and fro leaves nothing behind for good.
     """
 
     def __init__(self) -> None:
         self._of: dict[str, Deadline] = {}
         self._heap: list[tuple[float, str]] = []
+        self._wakes: dict[str, float] = {}
 
     def set(self, whose: str, when: float, why: str) -> None:
         """Gives ``whose`` this deadline in place of any other."""
-        before = self._of.get(whose)
         self._of[whose] = Deadline(when, why, whose)
-        if before is None or when < before.when:
-            heapq.heappush(self._heap, (when, whose))
+        wakes = self._wakes.get(whose)
+        if wakes is None or when < wakes:
+            self._wake(whose, when)
 
     def clear(self, whose: str) -> None:
         """Takes the deadline of ``whose`` away, if it has one."""
@@ -70,12 +72,14 @@ class Deadlines:
         """The next one due, or None."""
         while self._heap:
             when, whose = self._heap[0]
-            deadline = self._of.get(whose)
-            if deadline is not None and deadline.when <= when:
+            counts, deadline = self._wakes.get(whose) == when, self._of.get(whose)
+            if counts and deadline is not None and deadline.when == when:
                 return deadline
             heapq.heappop(self._heap)
-            if deadline is not None:
-                heapq.heappush(self._heap, (deadline.when, whose))
+            if counts:
+                del self._wakes[whose]
+                if deadline is not None:
+                    self._wake(whose, deadline.when)
         return None
 
     def due(self, now: float) -> Deadline | None:
@@ -86,7 +90,14 @@ class Deadlines:
         self.clear(earliest.whose)
         return earliest
 
+    def _wake(self, whose: str, when: float) -> None:
+        self._wakes[whose] = when
+        heapq.heappush(self._heap, (when, whose))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Deadlines) and self._of == other._of
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Deadlines({sorted(self._of.values())})"

@@ -8,7 +8,7 @@ import msgspec
 
 from rejoinder.core.outcomes import Close, Outcome
 from rejoinder.core.parts import Part
-from rejoinder.wire.client_events import ClientEvent
+from rejoinder.wire.client_events import ClientEvent, RawClientEvent
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody, ResponseObject
 from rejoinder.wire.server_events import ServerEvent
@@ -18,11 +18,11 @@ from rejoinder.wire.session import SessionConfig
 class Send(msgspec.Struct, frozen=True):
     """Put this event on the wire, after all that were sent before it."""
 
-    event: ClientEvent
+    event: ClientEvent | RawClientEvent
 
 
 class Open(msgspec.Struct, frozen=True):
-    """A response exists on the server.
+    """A response exists on the server. ``response_id`` is empty if it ended and was never named.
 
     ``asked`` False: the server began it by itself, and ``key`` is its id. ``default`` False: it is
     out-of-band and stays outside the conversation.

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import msgspec
 
 from rejoinder.core import effects as ef
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.session import Audio, AudioInput, SessionConfig, TurnDetection
+
+Heard: TypeAlias = (
+    ev.InputAudioBufferSpeechStarted
+    | ev.InputAudioBufferSpeechStopped
+    | ev.InputAudioBufferCommitted
+    | ev.InputAudioBufferTimeoutTriggered
+    | ev.ConversationItemInputAudioTranscriptionDelta
+    | ev.ConversationItemInputAudioTranscriptionCompleted
+    | ev.ConversationItemInputAudioTranscriptionFailed
+)
 
 
 class InputAudio(msgspec.Struct):
@@ -38,7 +49,7 @@ class InputAudio(msgspec.Struct):
         """The server has begun a response by itself."""
         self.announced_at = None
 
-    def receive(self, now: float, event: ev.ServerEvent) -> Iterator[ef.Notice]:
+    def receive(self, now: float, event: Heard) -> Iterator[ef.Notice]:
         """The news in an event about the input buffer or a transcription."""
         match event:
             case ev.InputAudioBufferSpeechStarted():
@@ -48,16 +59,16 @@ class InputAudio(msgspec.Struct):
             case ev.InputAudioBufferSpeechStopped():
                 self.announced_at = now if self.responds else None
                 yield ef.SpeechStopped(event.item_id, event.audio_end_ms)
+            case ev.InputAudioBufferTimeoutTriggered():
+                self.announced_at = now  # the silence is committed and answered
             case ev.InputAudioBufferCommitted():
                 yield ef.Committed(event.item_id, event.previous_item_id)
             case ev.ConversationItemInputAudioTranscriptionDelta():
                 yield self._delta(event)
             case ev.ConversationItemInputAudioTranscriptionCompleted():
                 yield self._done(event, event.transcript)
-            case ev.ConversationItemInputAudioTranscriptionFailed():
-                yield self._done(event, None)
             case _:
-                return
+                yield self._done(event, None)
 
     def _delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta) -> ef.TranscriptDelta:
         part = (event.item_id, event.content_index or 0)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from rejoinder.core.outcomes import Close
-from rejoinder.wire.client_events import ClientEvent
+from rejoinder.wire.client_events import ClientEvent, RawClientEvent
 from rejoinder.wire.response import ErrorBody, ResponseParams
 from rejoinder.wire.server_events import ServerEvent
 
@@ -70,7 +70,7 @@ class Edit(msgspec.Struct, frozen=True):
 class Say(msgspec.Struct, frozen=True):
     """A client event that nobody waits for (clear, commit, or one that we do not type)."""
 
-    event: ClientEvent
+    event: ClientEvent | RawClientEvent
 
 
 class Append(msgspec.Struct, frozen=True):

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
+import msgspec
+
 from rejoinder.core import effects as ef
 from rejoinder.core.blame import About, benign, subject
+from rejoinder.core.input_audio import Heard
 from rejoinder.core.lifecycle import State, Trigger
 from rejoinder.core.outcomes import Close
 from rejoinder.core.responses import Machine
@@ -15,13 +18,14 @@ from rejoinder.core.state import SessionState
 from rejoinder.core.verdict import Facts
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.items import Item
-from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.response import ErrorBody, ResponseObject
 from rejoinder.wire.session import Audio, AudioFormat, AudioOutput, SessionObject
 
 CONFIG = "rejoinder_config"
 """The key of the `session.update` that the session itself sends on connecting."""
 
-_RATES = {"audio/pcm": 48_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
+_PCM_RATE, _PCM_SAMPLE_BYTES = 24_000, 2
+_G711, _G711_RATE = ("audio/pcmu", "audio/pcma"), 8_000
 _RECENT = 64
 
 _HOSTED = (
@@ -94,24 +98,26 @@ def _created(state: SessionState, now: float, event: ev.ResponseCreated) -> Iter
 
 
 def _done(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
-    response_id = event.response.id or ""
-    machine = state.responses.named(response_id)
-    first = not state.responses.past.get(response_id, False)
+    machine, response = state.correlation.ending(event.response), event.response
+    told = response.id is not None and state.responses.past.get(response.id, False)
     yield from state.correlation.done(now, event)
-    if first and response_id:
-        state.responses.remember(response_id, done=True)
-        moments = machine.moments if machine else None
-        yield ef.Announce(
-            ef.ResponseEnded(
-                machine.key if machine else response_id,
-                event.response,
-                moments.created if moments else None,
-                moments.first_audio if moments else None,
-                moments.first_text if moments else None,
-                now,
-            )
-        )
+    if response.id:
+        state.responses.remember(response.id, done=True)
+    if not told and (response.id or machine is not None):
+        yield ef.Announce(_end(now, machine, response))
     yield from _fatal_in(state, now, event)
+
+
+def _end(now: float, machine: Machine | None, response: ResponseObject) -> ef.ResponseEnded:
+    """What is known of a response at its end; a nameless one is told by the name that it had."""
+    if machine is None:
+        return ef.ResponseEnded(response.id or "", response, None, None, None, now)
+    name = response.id or machine.response_id or machine.key
+    response = msgspec.structs.replace(response, id=name)
+    moments = machine.moments
+    return ef.ResponseEnded(
+        machine.key, response, moments.created, moments.first_audio, moments.first_text, now
+    )
 
 
 def _fatal_in(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
@@ -159,9 +165,10 @@ def _error_about(
     suspected = about is About.NOBODY and bool(state.correlation.suspects())
     if about is About.NOBODY:
         yield from state.correlation.blamed(now, facts)
-    else:
-        yield from answered(state.requests.refuse_only(about, error))
-    yield ef.Announce(ef.ServerErrorSeen(error, benign(error, about), suspected))
+    refused = list(answered(state.requests.refuse_only(about, error)))
+    yield from refused
+    if not refused:
+        yield ef.Announce(ef.ServerErrorSeen(error, benign(error, about), suspected))
 
 
 def _session(
@@ -175,7 +182,7 @@ def _session(
         yield from answered(state.requests.acknowledge("update"))
 
 
-def _heard(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
+def _heard(state: SessionState, now: float, event: Heard) -> Iterator[ef.Effect]:
     for notice in state.input_audio.receive(now, event):
         yield ef.Announce(notice)
         if isinstance(notice, ef.Committed):
@@ -265,6 +272,7 @@ _EVENTS: dict[type, Route] = {
     ev.InputAudioBufferSpeechStarted: _heard,
     ev.InputAudioBufferSpeechStopped: _heard,
     ev.InputAudioBufferCommitted: _heard,
+    ev.InputAudioBufferTimeoutTriggered: _heard,
     ev.InputAudioBufferCleared: _cleared,
     ev.ConversationItemInputAudioTranscriptionDelta: _heard,
     ev.ConversationItemInputAudioTranscriptionCompleted: _heard,
@@ -293,5 +301,8 @@ def _rate(session: SessionObject) -> int:
     """Bytes of output audio in a second, as far as the session says."""
     output = session.audio.output if isinstance(session.audio, Audio) else None
     form = output.format if isinstance(output, AudioOutput) else None
-    named = form.type if isinstance(form, AudioFormat) else None
-    return _RATES.get(named, 48_000) if isinstance(named, str) else 48_000
+    if not isinstance(form, AudioFormat):
+        return _PCM_RATE * _PCM_SAMPLE_BYTES
+    if form.type in _G711:
+        return _G711_RATE
+    return (form.rate or _PCM_RATE) * _PCM_SAMPLE_BYTES

@@ -113,6 +113,7 @@ class Guard(enum.Enum):
     """this trigger has not moved this response yet"""
     MAY_WAIT = "once, another response is known to hold the slot, and its caller may wait"
     MISTAKEN = "once, its id was ours by order only, and nothing was delivered"
+    MISTAKEN_MAY_WAIT = "the same, and its caller may wait"
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -188,12 +189,17 @@ def _active() -> dict[Trigger, Cell]:
     odd = _stay(_S.ACTIVE, _A.ODD)
     return {
         Trigger.SENT: odd,
-        Trigger.CREATED: odd,
+        Trigger.CREATED: Cell(_S.ACTIVE, (_A.RECLAIM, _A.OPEN), Guard.MISTAKEN, odd),
         Trigger.DELTA: _stay(_S.ACTIVE, _A.DELIVER),
         Trigger.DONE: _SETTLE,
         Trigger.FAILED: _CLOSE_OUT,  # the server may go on all the same
         Trigger.REJECTED: _stay(_S.ACTIVE, _A.GRACE),
-        Trigger.BUSY: Cell(_S.QUEUED, (_A.RECLAIM,), Guard.MISTAKEN, odd),
+        Trigger.BUSY: Cell(
+            _S.QUEUED,
+            (_A.RECLAIM,),
+            Guard.MISTAKEN_MAY_WAIT,
+            Cell(_S.OVER, (_A.RECLAIM, _A.SETTLE), Guard.MISTAKEN, odd),
+        ),
         Trigger.BLAMED: _stay(_S.ACTIVE, _A.GRACE),
         Trigger.INACTIVE: odd,
         Trigger.CANCEL: Cell(_S.CANCELLING, (_A.CANCEL,)),

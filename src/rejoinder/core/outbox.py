@@ -6,22 +6,23 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rejoinder.wire.client_events import ClientEvent, InputAudioBufferAppend
+from rejoinder.wire.client_events import ClientEvent, InputAudioBufferAppend, RawClientEvent
 
 
 class Outbox(msgspec.Struct):
     """Events asked for while the socket is not usable.
 
     Audio is kept to the newest ``keep_bytes``: a caller who speaks into a dead line must not be heard
-    in a burst of stale sound when it comes back. Everything else is kept, up to ``most`` events.
+    in a burst of stale sound when it comes back. Everything else is kept, up to ``most`` events in
+    all; audio in tiny pieces gives way too.
     """
 
     keep_bytes: int
     most: int = 4096
-    events: list[ClientEvent] = []
+    events: list[ClientEvent | RawClientEvent] = []
     audio_bytes: int = 0
 
-    def hold(self, event: ClientEvent) -> bool:
+    def hold(self, event: ClientEvent | RawClientEvent) -> bool:
         """Keeps an event for later; False if there is no room for it."""
         if isinstance(event, InputAudioBufferAppend):
             self.audio_bytes += len(event.audio)
@@ -33,14 +34,13 @@ class Outbox(msgspec.Struct):
         self.events.append(event)
         return True
 
-    def release(self) -> Iterator[ClientEvent]:
+    def release(self) -> Iterator[ClientEvent | RawClientEvent]:
         """Gives everything out, in order, and is empty."""
         events, self.events, self.audio_bytes = self.events, [], 0
         yield from events
 
     def _forget_old_audio(self) -> None:
-        while self.audio_bytes > self.keep_bytes:
-            at = next(i for i, e in enumerate(self.events) if isinstance(e, InputAudioBufferAppend))
-            event = self.events.pop(at)
-            if isinstance(event, InputAudioBufferAppend):
-                self.audio_bytes -= len(event.audio)
+        while self.audio_bytes > self.keep_bytes or len(self.events) > self.most:
+            oldest = next(e for e in self.events if isinstance(e, InputAudioBufferAppend))
+            self.events.remove(oldest)
+            self.audio_bytes -= len(oldest.audio)

@@ -109,7 +109,11 @@ class Incomplete(_Outcome, frozen=True):
 
 
 class Cancelled(_Outcome, frozen=True):
-    """Cancelled. ``by``: ``"client"`` (cancel), ``"turn_detected"`` (the user spoke), or the server's word."""
+    """Cancelled.
+
+    ``by``: ``"client"`` (we asked for it), ``"turn_detected"`` (the user spoke), ``"server"`` (it did
+    not say why), or the reason in the server's own word.
+    """
 
     by: str
 

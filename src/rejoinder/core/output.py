@@ -1,8 +1,8 @@
 """The output of one response: server events in, parts for the caller out.
 
 Text and calls arrive more than once (deltas, `*.done`, the item, `response.done`) and any of these
-may be missing with some servers. Each word and each call is delivered once, from wherever it comes
-first. A function call is delivered when its item is completed, never before: arguments cut off by a
+may be missing with some servers, or come under an old name and a new one. Each word and each call is
+delivered once, from wherever it comes first. A function call is delivered when its item is completed, never before: arguments cut off by a
 limit or by the user's speech must not be run.
 """
 
@@ -29,6 +29,11 @@ from rejoinder.wire.response import ResponseObject
 
 _AUDIO, _TEXT = "audio", "text"
 _KINDS = {"audio": _AUDIO, "output_audio": _AUDIO, "text": _TEXT, "output_text": _TEXT}
+_DELTAS = (
+    ev.ResponseOutputAudioDelta,
+    ev.ResponseOutputAudioTranscriptDelta,
+    ev.ResponseOutputTextDelta,
+)
 
 
 class OutputItem(msgspec.Struct):
@@ -45,13 +50,17 @@ class OutputItem(msgspec.Struct):
 
 
 class Output(msgspec.Struct):
-    """Assembles one response. ``hosted`` holds the MCP calls that the server is running."""
+    """Assembles one response. ``hosted`` holds the MCP calls that the server is running.
+
+    ``names``: the event name that tells each kind of delta of each part.
+    """
 
     items: dict[str, OutputItem] = {}
     text: list[str] = []
     audio_bytes: int = 0
     calls: list[FunctionCall] = []
     hosted: set[str] = set()
+    names: dict[tuple[str, int, int], str] = {}
 
     def delivered(self, bytes_per_second: int) -> Delivered:
         """What the caller has received up to now."""
@@ -63,6 +72,8 @@ class Output(msgspec.Struct):
 
     def feed(self, event: ev.ServerEvent) -> Iterator[Part]:
         """The parts that this event of the response adds."""
+        if isinstance(event, _DELTAS) and self._told_otherwise(event):
+            return
         match event:
             case ev.ResponseOutputAudioDelta():
                 yield from self._audio(event)
@@ -100,13 +111,25 @@ class Output(msgspec.Struct):
 
     def finish(self, response: ResponseObject) -> Iterator[Part]:
         """What only `response.done` tells: items, words and calls that no earlier event carried."""
+        cut = response.status != "completed"
         for index, item in enumerate(response.output or ()):
-            yield from self._ended(item, index)
-        if response.status != "completed":
+            yield from self._ended(item, index, cut)
+        if cut:
             return
         for item_id, known in self.items.items():
             if known.type == "function_call" and known.arguments_done and not known.ended:
                 yield from self._called(item_id, known)
+
+    def _told_otherwise(
+        self,
+        event: ev.ResponseOutputAudioDelta
+        | ev.ResponseOutputAudioTranscriptDelta
+        | ev.ResponseOutputTextDelta,
+    ) -> bool:
+        """Whether another name tells the same: some servers send each delta under both."""
+        kind = [isinstance(event, delta) for delta in _DELTAS].index(True)
+        name = str(event.__struct_config__.tag)
+        return self.names.setdefault((event.item_id, event.content_index, kind), name) != name
 
     def _item(self, item_id: str, item_type: str) -> OutputItem:
         known = self.items.get(item_id)
@@ -115,13 +138,15 @@ class Output(msgspec.Struct):
         return known
 
     def _started(self, item: Item, index: int) -> Iterator[Part]:
-        if not item.id or item.id in self.items:
+        if not item.id:
             return
+        new = item.id not in self.items  # its deltas may have come before it
         known = self._item(item.id, item.type)
-        known.call_id, known.name = item.call_id, item.name
-        if item.type == "mcp_call":
+        known.call_id, known.name = known.call_id or item.call_id, known.name or item.name
+        if item.type == "mcp_call" and not known.ended:
             self.hosted.add(item.id)
-        yield ItemStarted(item.id, index, item)
+        if new:
+            yield ItemStarted(item.id, index, item)
 
     def _content(self, item_id: str, index: int, part: ContentPart | None) -> Iterator[Part]:
         kind = _KINDS.get(part.type if part else "")
@@ -170,7 +195,8 @@ class Output(msgspec.Struct):
         known.arguments = event.arguments or known.arguments
         known.arguments_done = True
 
-    def _ended(self, item: Item, index: int) -> Iterator[Part]:
+    def _ended(self, item: Item, index: int, cut: bool = False) -> Iterator[Part]:
+        """An item's end. ``cut``: its response was cut short, so silence is no word of completion."""
         if not item.id:
             return
         yield from self._started(item, index)
@@ -183,7 +209,8 @@ class Output(msgspec.Struct):
                 text = part.transcript if kind == _AUDIO else part.text
                 yield from self._all_words(item.id, content_index, kind, text)
         self.hosted.discard(item.id)
-        if item.type == "function_call" and item.status in (None, "completed"):
+        whole = item.status == "completed" or (item.status is None and not cut)
+        if item.type == "function_call" and whole:
             known.call_id = item.call_id or known.call_id
             known.name = item.name or known.name
             known.arguments = item.arguments or known.arguments

@@ -36,18 +36,13 @@ TAKEN = ErrorBody(
 
 
 def dispatch(now: float, responses: Responses, correlation: Correlation) -> Iterator[ef.Effect]:
-    """Sends every request whose turn has come."""
+    """Sends every request whose turn has come, and refuses those that were not to wait for it."""
     for machine in responses.within(State.QUEUED):
-        if not _may_go(now, machine, responses, correlation):
-            continue
-        if machine.request is not None:
+        if machine.default and responses.holder() is not None:
+            if not machine.patient:
+                yield from responses.apply(now, machine, Trigger.BUSY, Facts(error=TAKEN))
+        elif machine.request is not None and (correlation.echoes or not correlation.owed(now)):
             yield from _send(now, machine, machine.request, responses)
-
-
-def _may_go(now: float, machine: Machine, responses: Responses, correlation: Correlation) -> bool:
-    if machine.default and responses.holder() is not None:
-        return False
-    return correlation.echoes or not correlation.owed(now)
 
 
 def _send(

@@ -105,9 +105,9 @@ class Requests(msgspec.Struct):
                 return
 
     def _settle(self, key: str, result: EditResult) -> Iterator[SettleEdit]:
-        if self.pending.pop(key, None) is not None:
-            self.deadlines.clear(key)
-            yield SettleEdit(key, result)
+        del self.pending[key]
+        self.deadlines.clear(key)
+        yield SettleEdit(key, result)
 
 
 def _item_id(event: ce.ClientEvent) -> str | None:

@@ -6,7 +6,9 @@ decided in `correlation`; what goes on the wire, and when, in `queue`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import assert_never
 
 import msgspec
 
@@ -40,7 +42,10 @@ class Request(msgspec.Struct):
 
 
 class Blame(msgspec.Struct, frozen=True):
-    """An error that may concern a response: its suspected cause, should nothing more come of it."""
+    """An error that may concern a response: its suspected cause, should nothing more come of it.
+
+    ``until``: the end of the grace, infinite once the response has gone on.
+    """
 
     error: ErrorBody
     until: float
@@ -78,6 +83,16 @@ class Machine(msgspec.Struct):
     def sends(self) -> int:
         """How often it was asked for on the wire."""
         return self.request.sends if self.request else 0
+
+    @property
+    def mistakable(self) -> bool:
+        """Whether its id may still turn out to be another's: taken by order, and nothing came of it."""
+        return self.by_order and not self.output.begun()
+
+    @property
+    def patient(self) -> bool:
+        """Whether its caller waits for a turn rather than be refused."""
+        return self.request is not None and self.request.wait
 
 
 class Responses(msgspec.Struct):
@@ -158,7 +173,8 @@ class Responses(msgspec.Struct):
 
     def deliver(self, now: float, machine: Machine, facts: Facts) -> Iterator[ef.Effect]:
         """DELTA for the one cell that matters for speed; the same as `apply` would do."""
-        machine.blame = None
+        if machine.blame is not None:
+            machine.blame = Blame(machine.blame.error, math.inf)
         machine.moments.last_event = now
         if facts.event is not None:
             yield from self._parts(now, machine, machine.output.feed(facts.event))
@@ -197,10 +213,11 @@ class Responses(msgspec.Struct):
             return False
         match guard:
             case Guard.MAY_WAIT:
-                willing = machine.request is not None and machine.request.wait
-                return willing and self.holder(besides=machine) is not None
+                return machine.patient and self.holder(besides=machine) is not None
             case Guard.MISTAKEN:
-                return machine.by_order and not machine.output.begun()
+                return machine.mistakable
+            case Guard.MISTAKEN_MAY_WAIT:
+                return machine.patient and self._holds(machine, trigger, Guard.MISTAKEN)
             case _:
                 return True
 
@@ -225,6 +242,8 @@ class Responses(msgspec.Struct):
                     yield ef.Announce(ef.Odd(act.value, facts.event))
             case Act.STRAY | Act.DROP:
                 return
+            case _:
+                assert_never(act)
 
     def _open(self, now: float, machine: Machine, response: ResponseObject) -> Iterator[ef.Effect]:
         self._name(machine, response.id)
@@ -254,17 +273,20 @@ class Responses(msgspec.Struct):
     def _settle(
         self, now: float, machine: Machine, trigger: Trigger, facts: Facts
     ) -> Iterator[ef.Effect]:
-        if facts.response is not None and machine.state is not State.CANCELLING:
-            if machine.response_id is None and facts.response.id:
-                yield from self._open(now, machine, facts.response)
-            yield from self._parts(now, machine, machine.output.finish(facts.response))
+        response = facts.response
+        if response is not None and machine.state is not State.CANCELLING:
+            if machine.response_id is None and (response.id or response.output):
+                yield from self._open(now, machine, response)
+            yield from self._parts(now, machine, machine.output.finish(response))
         yield ef.Settle(machine.key, self._outcome(machine, trigger, facts))
 
     def _outcome(self, machine: Machine, trigger: Trigger, facts: Facts) -> Outcome:
+        blame = machine.blame
         ground = verdict.Ground(
             machine.response_id,
             machine.output.delivered(self.bytes_per_second),
-            machine.blame.error if machine.blame else None,
+            blame.error if blame else None,
+            blame is not None and blame.until < math.inf,
             machine.sends,
         )
         return verdict.outcome(machine.state, trigger, ground, facts)
@@ -272,13 +294,14 @@ class Responses(msgspec.Struct):
     def _cancel(self, machine: Machine, response: ResponseObject | None) -> Iterator[ef.Effect]:
         if machine.state is State.ORPHANED and response is not None:
             self._name(machine, response.id)
-        if machine.response_id is not None:
+        if machine.response_id is not None:  # without an id it would hit whichever one runs
             yield ef.Send(
                 ce.ResponseCancel(event_id=cancel_id(machine.key), response_id=machine.response_id)
             )
 
     def _blame(self, now: float, machine: Machine, error: ErrorBody | None) -> None:
-        if machine.blame is None and error is not None:
+        under_way = machine.blame is not None and machine.blame.until < math.inf
+        if error is not None and not under_way:
             machine.blame = Blame(error, now + self.timeouts.grace)
 
     def _reclaim(self, now: float, machine: Machine) -> Iterator[ef.Effect]:

@@ -117,14 +117,11 @@ def _ask(state: SessionState, now: float, given: inp.Ask) -> Iterator[ef.Effect]
         raise ValueError(f"the key {given.key!r} was used before: a key names one request")
     full = len(responses.within(State.QUEUED)) >= queue.MOST
     machine = responses.ask(now, given.key, given.params, given.wait)
-    taken = machine.default and responses.holder() is not None
     if state.ended is not None:
         facts = Facts(close=state.ended)
         yield from responses.apply(now, machine, Trigger.CLOSED, facts)
     elif full:
         yield from responses.apply(now, machine, Trigger.REJECTED, Facts(error=queue.FULL))
-    elif taken and not given.wait:
-        yield from responses.apply(now, machine, Trigger.BUSY, Facts(error=queue.TAKEN))
 
 
 def _cancel(state: SessionState, now: float, given: inp.Cancel) -> Iterator[ef.Effect]:
@@ -155,12 +152,14 @@ def _edit(state: SessionState, now: float, given: inp.Edit) -> Iterator[ef.Effec
 def _say(state: SessionState, now: float, given: inp.Say) -> Iterator[ef.Effect]:
     if state.ended is not None:
         return
-    if isinstance(given.event.event_id, str):
-        state.requests.name(given.event.event_id)
+    event = given.event
+    event_id = event.raw.get("event_id") if isinstance(event, ce.RawClientEvent) else event.event_id
+    if isinstance(event_id, str):
+        state.requests.name(event_id)
     if state.online:
-        yield ef.Send(given.event)
+        yield ef.Send(event)
     else:
-        state.outbox.hold(given.event)
+        state.outbox.hold(event)
 
 
 def _append(state: SessionState, now: float, given: inp.Append) -> Iterator[ef.Effect]:

@@ -37,11 +37,15 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """What was known of the response before. ``suspect``: the error that it was blamed for."""
+    """What was known of the response before.
+
+    ``suspect``: the error that it was blamed for; ``blamed``: it has not gone on since.
+    """
 
     response_id: str | None
     delivered: Delivered
     suspect: ErrorBody | None
+    blamed: bool
     asked: int
 
 
@@ -81,14 +85,14 @@ def _done(ground: Ground, response: ResponseObject) -> Outcome:
         case "cancelled" | "incomplete" if reason == "turn_detected":
             return _cancelled(ground, "turn_detected", response)
         case "cancelled":
-            by = "client" if reason in (None, "client_cancelled") else reason
-            return _cancelled(ground, by or "client", response)
+            by = "client" if reason == "client_cancelled" else reason or "server"
+            return _cancelled(ground, by, response)
         case "incomplete":
             return Incomplete(
                 reason=reason or "unknown",
                 response_id=ground.response_id,
                 delivered=ground.delivered,
-                cause=_error_in(response) or ground.suspect,
+                cause=_error_in(response) or (None if reason else ground.suspect),
                 asked=ground.asked,
                 response=response,
             )
@@ -138,15 +142,16 @@ def _rejected(ground: Ground, error: ErrorBody | None) -> Rejected:
 
 
 def _expired(state: State, ground: Ground, facts: Facts) -> Outcome:
-    if ground.suspect is not None and state is State.ACTIVE:
+    if ground.blamed and state is State.ACTIVE:
         return _failed(ground, Facts(error=ground.suspect))
-    if ground.suspect is not None:
+    if ground.blamed:
         return _rejected(ground, ground.suspect)
     return TimedOut(
         why=facts.why,
         after=facts.after,
         response_id=ground.response_id,
         delivered=ground.delivered,
+        cause=ground.suspect,
         asked=ground.asked,
     )
 

@@ -1,0 +1,70 @@
+"""Deadlines, against the plainest model there is: a dictionary."""
+
+from __future__ import annotations
+
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rejoinder.core.deadlines import Deadline, Deadlines
+
+OWNERS = st.sampled_from("abc")
+MOMENTS = st.integers(0, 9).map(float)
+WORDS = st.one_of(
+    st.tuples(st.just("set"), OWNERS, MOMENTS),
+    st.tuples(st.just("clear"), OWNERS, MOMENTS),
+    st.tuples(st.just("due"), OWNERS, MOMENTS),
+)
+
+
+def first(model: dict[str, Deadline]) -> Deadline | None:
+    return min(model.values(), key=lambda deadline: (deadline.when, deadline.whose), default=None)
+
+
+@given(st.lists(WORDS, max_size=40))
+def test_deadlines_behave_like_a_dictionary_that_knows_its_minimum(
+    words: list[tuple[str, str, float]],
+) -> None:
+    deadlines, model = Deadlines(), dict[str, Deadline]()
+    for word, owner, moment in words:
+        match word:
+            case "set":
+                deadlines.set(owner, moment, "why")
+                model[owner] = Deadline(moment, "why", owner)
+            case "clear":
+                deadlines.clear(owner)
+                model.pop(owner, None)
+            case _:
+                expected = first(model)
+                if expected is not None and expected.when > moment:
+                    expected = None
+                assert deadlines.due(moment) == expected
+                if expected is not None:
+                    del model[expected.whose]
+        assert deadlines.earliest() == first(model)
+        assert [deadlines.get(owner) for owner in "abc"] == [model.get(owner) for owner in "abc"]
+
+
+def test_a_deadline_that_moves_to_and_fro_leaves_nothing_behind() -> None:
+    deadlines, sizes = Deadlines(), []
+    for now in range(200):
+        deadlines.set("a", now + 10.0, "gap")
+        deadlines.set("a", now + 1.0, "grace")
+        deadlines.set("a", now + 10.0, "gap")
+        deadlines.set(f"edit {now % 7}", now + 5.0, "edit")
+        deadlines.clear(f"edit {now % 7}")
+        assert deadlines.due(float(now)) is None
+        sizes.append(len(pickle.dumps(deadlines)))
+    assert max(sizes[100:]) <= max(sizes[:100])
+
+
+def test_two_are_equal_if_they_say_the_same_whatever_they_said_before() -> None:
+    one, other = Deadlines(), Deadlines()
+    one.set("a", 1.0, "gap")
+    one.set("a", 2.0, "gap")
+    other.set("a", 2.0, "gap")
+    assert one == other
+    other.set("a", 2.0, "grace")
+    assert one != other
+    assert one != "something else"
