@@ -1,0 +1,284 @@
+"""What faults say: the shapes of failure that servers, gateways and networks were seen to send.
+
+Each function makes a `Strike`. Frames that no protocol has are written out as plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from rejoinder.server.effects import Effect, Send, SendRaw
+from rejoinder.server.faults import Act, Delay, Scene, Strike
+from rejoinder.wire import server_events as events
+from rejoinder.wire.items import Item
+from rejoinder.wire.response import ErrorBody, ResponseObject, StatusDetails
+from rejoinder.wire.server_events import ServerEvent
+
+WHAT_FAILED = "The server had an error while processing your request."
+FOREIGN_RESPONSE = "resp_foreign_0001"
+FOREIGN_ITEM = "item_foreign_0001"
+
+Json: TypeAlias = dict[str, Any]
+
+
+def emit(*effects: Effect) -> Strike:
+    """The same effects each time."""
+    return lambda _scene: effects
+
+
+def nothing(_scene: Scene) -> list[Act]:
+    """Nothing: as ``instead`` it swallows the event."""
+    return []
+
+
+def again(scene: Scene) -> list[Act]:
+    """The same event once more, with the same ids."""
+    return [scene.send]
+
+
+def late(seconds: float) -> Strike:
+    """The event, later."""
+    return lambda scene: [Delay(seconds, scene.send)]
+
+
+def raw(frame: str | bytes) -> Strike:
+    """A frame as it is."""
+    return emit(SendRaw(frame))
+
+
+# -- error and response.error --
+
+
+def error_frame(**error: Any) -> Strike:
+    """An `error` event with this body (type and message are given)."""
+    body = {"type": "server_error", "code": None, "message": WHAT_FAILED, "param": None, **error}
+    return lambda scene: [_frame({"type": "error", "error": _named(body, scene)})]
+
+
+def failure_frame(shape: str, kind: str = "response.error") -> Strike:
+    """A gateway's terminal failure, in one of the shapes below."""
+    return lambda scene: [_frame({"type": kind, **_SHAPES[shape](scene)})]
+
+
+def _named(body: Json, scene: Scene) -> Json:
+    """``event_id`` ``"@create"`` stands for the id of the `response.create` in question."""
+    return {**body, "event_id": scene.cause} if body.get("event_id") == "@create" else body
+
+
+_BODY: Json = {"type": "server_error", "code": "inference_failed", "message": WHAT_FAILED}
+
+
+def _nested(scene: Scene) -> Json:
+    details = {"type": "failed", "error": _BODY}
+    named = {"id": scene.response.id, "metadata": scene.response.metadata}
+    return {"response": {**named, "status": "failed", "status_details": details}}
+
+
+_SHAPES: dict[str, Callable[[Scene], Json]] = {
+    "named": lambda scene: {"response_id": scene.response.id, "error": _BODY},
+    "nested": _nested,
+    "flat": lambda scene: {
+        "response_id": scene.response.id,
+        "code": "inference_failed",
+        "message": WHAT_FAILED,
+    },
+    "text": lambda scene: {"response_id": scene.response.id, "error": WHAT_FAILED},
+    "unnamed": lambda scene: {"error": _BODY},
+    "bare": lambda scene: {},
+    "metadata": lambda scene: {"metadata": scene.response.metadata, "error": _BODY},
+    "event-id": lambda scene: {"error": {**_BODY, "event_id": scene.cause}},
+    "foreign": lambda scene: {"response_id": FOREIGN_RESPONSE, "error": _BODY},
+}
+
+
+# -- response.done --
+
+
+def done(status: str, details: StatusDetails | None = None) -> Strike:
+    """`response.done` with no output, without what led up to it."""
+    return lambda scene: [Send(events.ResponseDone(response=_ended(scene, status, details)))]
+
+
+def done_frame(**changes: Any) -> Strike:
+    """`response.done` as plain JSON, with these members of the response changed."""
+
+    def strike(scene: Scene) -> list[Act]:
+        response = msgspec.to_builtins(_ended(scene, "failed", None))
+        return [_frame({"type": "response.done", "response": {**response, **changes}})]
+
+    return strike
+
+
+def _ended(scene: Scene, status: str, details: StatusDetails | None) -> ResponseObject:
+    return msgspec.structs.replace(scene.response, status=status, status_details=details)
+
+
+def failed(code: str | None = None, kind: str = "server_error") -> StatusDetails:
+    """The details of a failed response."""
+    error = ErrorBody(type=kind, code=code, message=WHAT_FAILED)
+    return StatusDetails(type="failed", error=error)
+
+
+# -- refusals --
+
+
+def refused(code: str, message: str, *, named: bool = True) -> Strike:
+    """One `error` in answer to the client event behind the one at the point."""
+
+    def strike(scene: Scene) -> list[Act]:
+        event_id = scene.send.cause if named else None
+        body = ErrorBody(
+            type="invalid_request_error", code=code, message=message, event_id=event_id
+        )
+        return [Send(events.Error(error=body))]
+
+    return strike
+
+
+# -- events that do not belong --
+
+
+def foreign_delta(scene: Scene) -> list[Act]:
+    """Audio of a response that nobody ever heard of."""
+    where = {"response_id": FOREIGN_RESPONSE, "item_id": FOREIGN_ITEM}
+    return [_audio(where, bytes(480))]
+
+
+def stale_delta(scene: Scene) -> list[Act]:
+    """Audio of a response that is over."""
+    item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
+    return [_audio({"response_id": scene.response.id, "item_id": item_id}, bytes(480))]
+
+
+def foreign_response(*, ends: bool) -> Strike:
+    """Another response begins beside the one under way (and ends): a server that answers by itself."""
+
+    def strike(scene: Scene) -> list[Act]:
+        other = msgspec.structs.replace(scene.response, id=FOREIGN_RESPONSE, metadata=None)
+        begun: list[ServerEvent] = [events.ResponseCreated(response=other)]
+        over = msgspec.structs.replace(other, status="completed")
+        return [Send(event) for event in (begun + [events.ResponseDone(response=over)] * ends)]
+
+    return strike
+
+
+def foreign_done(scene: Scene) -> list[Act]:
+    """The end of a response that nobody ever heard of."""
+    other = msgspec.structs.replace(
+        scene.response, id=FOREIGN_RESPONSE, status="completed", metadata=None
+    )
+    return [Send(events.ResponseDone(response=other))]
+
+
+def delta_frame(**delta: Any) -> Strike:
+    """An audio delta of the response under way with a broken ``delta``, or none."""
+
+    def strike(scene: Scene) -> list[Act]:
+        item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
+        where = {"response_id": scene.response.id, "item_id": item_id}
+        place = {"output_index": 0, "content_index": 0}
+        return [_frame({"type": "response.output_audio.delta", **where, **place, **delta})]
+
+    return strike
+
+
+def _audio(where: Json, delta: bytes) -> Send:
+    event = events.ResponseOutputAudioDelta(output_index=0, content_index=0, delta=delta, **where)
+    return Send(event)
+
+
+# -- events that lack something --
+
+
+def without_metadata(scene: Scene) -> list[Act]:
+    """The response object without the metadata that the client sent."""
+    event = scene.send.event
+    if isinstance(event, events.ResponseCreated | events.ResponseDone):
+        event = _with_response(event, msgspec.structs.replace(event.response, metadata=None))
+    return [Send(event, scene.send.cause)]
+
+
+def _with_response(event: Any, response: ResponseObject) -> ServerEvent:
+    changed: ServerEvent = msgspec.structs.replace(event, response=response)
+    return changed
+
+
+def without_event_id(scene: Scene) -> list[Act]:
+    """The event without its own id."""
+    event: Any = scene.send.event
+    return [Send(msgspec.structs.replace(event, event_id=None), scene.send.cause)]
+
+
+def anonymous(scene: Scene) -> list[Act]:
+    """An `error` that does not say which client event it answers."""
+    event = scene.send.event
+    if isinstance(event, events.Error):
+        body = msgspec.structs.replace(event.error, event_id=None)
+        event = msgspec.structs.replace(event, error=body)
+    return [Send(event, scene.send.cause)]
+
+
+def item_with(**changes: Any) -> Strike:
+    """The event with these members of its item changed, when that is a function call."""
+
+    def strike(scene: Scene) -> list[Act]:
+        event: Any = scene.send.event
+        item: Item | None = getattr(event, "item", None)
+        if item is not None and item.type == "function_call":
+            event = msgspec.structs.replace(event, item=msgspec.structs.replace(item, **changes))
+        return [Send(event, scene.send.cause)]
+
+    return strike
+
+
+def without_calls(scene: Scene) -> list[Act]:
+    """Every event but those that tell of a function call before the response is done."""
+    event = scene.send.event
+    item: Item | None = getattr(event, "item", None)
+    called = item is not None and item.type == "function_call"
+    told = isinstance(event, _ARGUMENTS)
+    return [] if called or told else [scene.send]
+
+
+_ARGUMENTS = events.ResponseFunctionCallArgumentsDelta | events.ResponseFunctionCallArgumentsDone
+
+
+def under_another_id(scene: Scene) -> list[Act]:
+    """The item of the event, called otherwise than the client wished."""
+    event: Any = scene.send.event
+    item = msgspec.structs.replace(event.item, id=FOREIGN_ITEM)
+    return [Send(msgspec.structs.replace(event, item=item), scene.send.cause)]
+
+
+def unintelligible(scene: Scene) -> list[Act]:
+    """The transcription failed."""
+    event: Any = scene.send.event
+    error = ErrorBody(
+        type="transcription_error",
+        code="audio_unintelligible",
+        message="The audio could not be transcribed.",
+    )
+    failure = events.ConversationItemInputAudioTranscriptionFailed(
+        item_id=event.item_id, content_index=event.content_index, error=error
+    )
+    return [Send(failure, scene.send.cause)]
+
+
+def large(size: int) -> Strike:
+    """An unknown event of so many bytes."""
+    return lambda _scene: [_frame({"type": "response.novel", "text": "x" * size})]
+
+
+def without_output(scene: Scene) -> list[Act]:
+    """`response.done` with an empty output, as old servers send it."""
+    event = scene.send.event
+    if isinstance(event, events.ResponseDone):
+        event = _with_response(event, msgspec.structs.replace(event.response, output=[]))
+    return [Send(event, scene.send.cause)]
+
+
+def _frame(value: Any) -> SendRaw:
+    return SendRaw(msgspec.json.encode(value).decode())

@@ -1,0 +1,304 @@
+"""What faults say: the shapes that servers, gateways and networks were seen to send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rejoinder.server.catalogue import FAULTS, fault, point
+from rejoinder.server.effects import Abort, Hangup, Send, SendRaw
+from rejoinder.server.faults import Fault
+from rejoinder.server.script import Call, Script, Text, Turn
+from rejoinder.server.strikes import FOREIGN_ITEM, FOREIGN_RESPONSE, WHAT_FAILED
+from rejoinder.wire import codec
+from rejoinder.wire import server_events as events
+from rejoinder.wire.response import StatusDetails
+from tests.server.desk import Desk, every, only, refusal, sent, types
+from tests.server.stream import DELTA, HEALTHY, SCRIPT, ask, exchange, raw_objects, told, until
+
+# -- shapes --
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("response-error", {"response_id": "resp_c1_0001"}),
+        ("response-error-unnamed", {}),
+        ("response-error-metadata", {"metadata": {"key": "k1"}}),
+    ],
+)
+def test_response_error_names_its_response_in_one_way_or_in_none(
+    name: str, members: dict[str, Any]
+) -> None:
+    (frame,) = raw_objects(exchange(name))
+    body = {"type": "server_error", "code": "inference_failed", "message": WHAT_FAILED}
+    assert frame == {"type": "response.error", "error": body, **members}
+    read_back = codec.decode_server(json.dumps(frame))
+    assert isinstance(read_back, events.ResponseError)
+
+
+def test_other_shapes_of_a_terminal_failure() -> None:
+    (frame,) = raw_objects(exchange("response-error-event-id"))
+    assert frame["error"]["event_id"] == "c1"
+    (frame,) = raw_objects(exchange("response-error-flat"))
+    assert (frame["code"], frame["message"]) == ("inference_failed", WHAT_FAILED)
+    (frame,) = raw_objects(exchange("response-error-text"))
+    assert frame["error"] == WHAT_FAILED
+    (frame,) = raw_objects(exchange("response-error-bare"))
+    assert frame == {"type": "response.error"}
+    for kind in ("failed", "cancelled", "incomplete"):
+        (frame,) = raw_objects(exchange(f"response-{kind}"))
+        assert frame["type"] == f"response.{kind}"
+        assert frame["response"]["id"] == "resp_c1_0001"
+        assert frame["response"]["status_details"]["error"]["message"] == WHAT_FAILED
+
+
+def test_errors_name_nobody_somebody_else_or_the_request() -> None:
+    (frame,) = raw_objects(exchange("error-unnamed"))
+    assert frame["error"]["event_id" if "event_id" in frame["error"] else "param"] is None
+    (frame,) = raw_objects(exchange("error-foreign-id"))
+    assert frame["error"]["event_id"] == FOREIGN_ITEM
+    (frame,) = raw_objects(exchange("error-event-id-then-silence"))
+    assert frame["error"]["event_id"] == "c1"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "details"),
+    [
+        ("done-completed", "completed", None),
+        ("done-failed-no-details", "failed", None),
+        ("done-unknown-status", "evaporated", None),
+        (
+            "done-incomplete",
+            "incomplete",
+            StatusDetails(type="incomplete", reason="max_output_tokens"),
+        ),
+        (
+            "done-interrupted",
+            "cancelled",
+            StatusDetails(type="cancelled", reason="turn_detected"),
+        ),
+    ],
+)
+def test_strange_ends_stand_in_the_place_of_the_end(
+    name: str, status: str, details: StatusDetails | None
+) -> None:
+    stream = exchange(name)
+    assert told(stream) == HEALTHY
+    done = only(events.ResponseDone, sent(stream)).response
+    assert (done.status, done.status_details, done.metadata) == (status, details, {"key": "k1"})
+    assert done.output == []
+
+
+def test_strange_ends_may_come_early() -> None:
+    stream = exchange("done-failed@delta:2")
+    assert told(stream) == [*until(DELTA, 2), "response.done"]
+    details = only(events.ResponseDone, sent(stream)).response.status_details
+    assert details is not None
+    assert details.error is not None
+    assert details.error.message == WHAT_FAILED
+
+
+def test_an_end_may_be_plain_json() -> None:
+    (frame,) = raw_objects(exchange("done-failed-text-details"))
+    assert frame["response"]["status_details"] == "the model crashed"
+    (frame,) = raw_objects(exchange("done-no-id"))
+    assert frame["response"]["id"] is None
+
+
+def test_an_error_and_then_the_end() -> None:
+    stream = told(exchange("error-then-done"))
+    assert stream[-3].startswith('raw {"type":"error"')
+    assert stream[-2:] == ["response.done", "rate_limits.updated"]
+
+
+def test_a_refusal_answers_the_request() -> None:
+    (effect,) = exchange("busy")
+    assert isinstance(effect, Send)
+    assert isinstance(effect.event, events.Error)
+    error = effect.event.error
+    assert (error.code, error.event_id) == ("conversation_already_has_active_response", "c1")
+    (effect,) = exchange("busy-unnamed")
+    assert isinstance(effect, Send)
+    assert isinstance(effect.event, events.Error)
+    assert effect.event.error.event_id is None
+
+
+def test_foreign_and_stale_events() -> None:
+    delta = every(events.ResponseOutputAudioDelta, sent(exchange("foreign-delta")))[3]
+    assert (delta.response_id, delta.item_id) == (FOREIGN_RESPONSE, FOREIGN_ITEM)
+    done = every(events.ResponseDone, sent(exchange("foreign-done")))[0]
+    assert done.response.id == FOREIGN_RESPONSE
+    begun = every(events.ResponseCreated, sent(exchange("foreign-response-unended")))[1]
+    assert (begun.response.id, begun.response.metadata) == (FOREIGN_RESPONSE, None)
+    assert len(every(events.ResponseDone, sent(exchange("foreign-response")))) == 2
+    late = every(events.ResponseOutputAudioDelta, sent(exchange("delta-after-done")))[-1]
+    assert (late.response_id, late.item_id) == ("resp_c1_0001", "item_c1_0001")
+    early = every(events.ResponseOutputAudioDelta, sent(exchange("delta-after-done@created")))[0]
+    assert early.item_id == FOREIGN_ITEM
+
+
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        ("delta-null", {"delta": None}),
+        ("delta-missing", {}),
+        ("delta-number", {"delta": 7}),
+        ("delta-not-base64", {"delta": "*** not base64 ***"}),
+    ],
+)
+def test_broken_deltas_belong_to_the_response(name: str, frame: dict[str, Any]) -> None:
+    (found,) = raw_objects(exchange(name))
+    place = {"output_index": 0, "content_index": 0}
+    where = {"response_id": "resp_c1_0001", "item_id": "item_c1_0001", **place}
+    assert found == {"type": DELTA, **where, **frame}
+    (found,) = raw_objects(exchange(f"{name}@created"))
+    assert found["item_id"] == FOREIGN_ITEM
+
+
+def test_binary_frames_are_binary() -> None:
+    (frame,) = [one for one in exchange("frame-binary") if isinstance(one, SendRaw)]
+    assert isinstance(frame.frame, bytes)
+
+
+# -- streams that are a little different --
+
+
+def test_things_left_out() -> None:
+    stream = sent(exchange("no-metadata"))
+    assert only(events.ResponseCreated, stream).response.metadata is None
+    assert only(events.ResponseDone, stream).response.metadata is None
+    assert types(stream) == HEALTHY
+    assert {event.event_id for event in sent(exchange("no-event-ids"))} == {None}
+    assert only(events.ResponseDone, sent(exchange("no-output-in-done"))).response.output == []
+    assert "response.done" not in told(exchange("no-done"))
+    mirror = [name for name in HEALTHY if not name.startswith("conversation.item")]
+    assert told(exchange("no-conversation-items")) == mirror
+    desk = Desk(SCRIPT, fault("no-session-created"), fault("no-error-event-id"))
+    assert desk.greeting == []
+    assert refusal(desk.say("response.cancel", event_id="c9")).event_id is None
+
+
+def test_altered_streams_alter_only_what_they_mean() -> None:
+    desk = Desk(
+        SCRIPT,
+        Fault("odd", point("instead-any:0"), FAULTS["no-error-event-id"].strike, response=0),
+        Fault("odd", point("instead-any:0"), FAULTS["no-output-in-done"].strike, response=0),
+    )
+    assert types(desk.write("x")) == ["conversation.item.added", "conversation.item.done"]
+
+
+def test_things_twice() -> None:
+    stream = told(exchange("duplicates"))
+    for name in set(HEALTHY):
+        times = 2 if name.startswith("response.") else 1
+        assert stream.count(name) == HEALTHY.count(name) * times
+    assert told(exchange("duplicate-done")).count("response.done") == 2
+
+
+def test_things_out_of_order() -> None:
+    stream = told(exchange("late-created"))
+    assert sorted(stream) == sorted(HEALTHY)
+    assert stream.index("response.created") > stream.index(DELTA)
+    stream = told(exchange("late-item"))
+    assert stream.index("response.output_item.added") > stream.index(DELTA)
+
+
+def test_things_that_come_later() -> None:
+    desk = Desk(SCRIPT, fault("late-response"))
+    early = told(ask(desk, seconds=14.9))
+    assert [name for name in early if name.startswith("response.")] == []
+    late = told(desk.effects(2.0))
+    expected = [name for name in HEALTHY if name.startswith("response.")]
+    assert [name for name in late if name.startswith("response.")] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "member", "value"),
+    [
+        ("call-incomplete", "status", "incomplete"),
+        ("call-without-arguments", "arguments", ""),
+        ("call-without-id", "call_id", None),
+        ("call-without-name", "name", None),
+    ],
+)
+def test_calls_that_lack_something(name: str, member: str, value: str | None) -> None:
+    script = Script(Turn(None, Text("Hm."), Call("f", {"a": 1})))
+    stream = sent(exchange(name, script=script))
+    message, call = every(events.ResponseOutputItemDone, stream)
+    assert message.item.status == "completed"
+    assert getattr(call.item, member) == value
+
+
+# -- ends of connections --
+
+
+def test_connections_end() -> None:
+    assert told(exchange("close-1011")) == [*until(DELTA, 3), "Hangup"]
+    assert Hangup(4004, "fault") in exchange("close-4004")
+    assert Abort() in exchange("abort")
+    assert Hangup(1013, "insufficient_quota.insufficient_quota") in exchange("quota-close")
+    expiry = exchange("expiry")
+    assert isinstance(expiry[-1], Hangup)
+    assert expiry[-1].code == 1001
+    assert told(expiry)[:-2] == until(DELTA, 3)
+
+
+# -- edits --
+
+
+def test_an_edit_is_refused_or_never_answered_and_the_next_is_not() -> None:
+    desk = Desk(SCRIPT, fault("item-refused"), fault("update-swallowed"))
+    error = refusal(desk.write("one", id="u1"))
+    assert error.code == "invalid_value"
+    assert types(desk.write("two")) == ["conversation.item.added", "conversation.item.done"]
+    assert desk.configure() == []
+    assert types(desk.configure()) == ["session.updated"]
+    desk = Desk(SCRIPT, fault("item-swallowed"), fault("update-refused"))
+    assert desk.write("one") == []
+    assert refusal(desk.configure()).code == "invalid_value"
+
+
+def test_an_item_is_called_otherwise() -> None:
+    (added,) = Desk(SCRIPT, fault("item-renamed")).write("one", id="u1")
+    assert isinstance(added, events.ConversationItemAdded)
+    assert added.item.id == FOREIGN_ITEM
+
+
+def test_items_of_a_response_are_not_edits() -> None:
+    assert told(exchange("item-swallowed")) == HEALTHY
+
+
+def test_a_call_that_is_told_only_at_the_end() -> None:
+    script = Script(Turn(None, Text("Hm."), Call("f", {"a": 1})))
+    stream = sent(exchange("call-only-in-done", script=script))
+    assert [one.item.type for one in every(events.ResponseOutputItemDone, stream)] == ["message"]
+    assert every(events.ResponseFunctionCallArgumentsDone, stream) == []
+    assert [item.type for item in only(events.ResponseDone, stream).response.output] == [
+        "message",
+        "function_call",
+    ]
+
+
+@pytest.mark.parametrize("name", ["transcription-failed", "duplicate-transcription"])
+def test_transcripts_go_wrong(name: str) -> None:
+    desk = Desk(Script(Turn("Hm?")), fault(name))
+    desk.configure(
+        audio={"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
+    )
+    desk.hear(bytes(9600))
+    committed = only(events.InputAudioBufferCommitted, desk.say("input_audio_buffer.commit"))
+    stream = desk.run()
+    if name == "duplicate-transcription":
+        whole = every(events.ConversationItemInputAudioTranscriptionCompleted, stream)
+        assert len(whole) == 2
+        return
+    failure = only(events.ConversationItemInputAudioTranscriptionFailed, stream)
+    assert (failure.item_id, failure.error.code) == (committed.item_id, "audio_unintelligible")
+
+
+def test_a_large_frame_is_large() -> None:
+    (frame,) = [one for one in exchange("frame-large") if isinstance(one, SendRaw)]
+    assert len(frame.frame) > 5 * 1024 * 1024

@@ -1,0 +1,201 @@
+"""Faults: each strikes where it is aimed, once, and what comes after it is as it says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rejoinder.errors import ConfigurationError
+from rejoinder.server.catalogue import FAULTS, POINTS, fault, point
+from rejoinder.server.effects import Effect, Send, SendRaw
+from rejoinder.server.faults import Fault, FaultLine, Point, Then
+from rejoinder.server.inputs import Received
+from rejoinder.server.reading import read
+from rejoinder.server.script import Call, Script, Speech, Turn
+from rejoinder.server.strikes import nothing, raw
+from rejoinder.wire import server_events as events
+from rejoinder.wire.strange import UnknownEvent
+from tests.server.desk import Desk, refusal, types
+from tests.server.stream import (
+    ANSWER,
+    DELTA,
+    HEALTHY,
+    SCRIPT,
+    ask,
+    exchange,
+    raw_objects,
+    told,
+    until,
+)
+
+# -- aiming --
+
+
+def test_a_fault_is_named_and_aimed_in_one_word() -> None:
+    assert fault("response-error") == FAULTS["response-error"]
+    aimed = fault("response-error@before-text:2#3")
+    assert aimed.point == Point("response.output_text.delta", 2, "before")
+    assert (aimed.response, aimed.then) == (3, Then.DIES)
+    assert fault("busy#0").response == 0
+    assert fault("busy#0").point == FAULTS["busy"].point
+    assert point("instead-done").place == "instead"
+    assert point("conversation.item.*:0").event == "conversation.item.*"
+    assert {point(name).event for name in POINTS} == set(POINTS.values())
+
+
+@pytest.mark.parametrize(
+    "aim",
+    ["", "mischief", "busy@nowhere", "busy@delta:x", "busy#one", "busy@", "@delta", "busy@#1"],
+)
+def test_what_names_no_fault_or_point_is_refused(aim: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"no such (fault|point)"):
+        fault(aim)
+
+
+def test_a_slip_of_the_pen_is_pointed_out() -> None:
+    with pytest.raises(ConfigurationError, match="response-error-nested"):
+        fault("response-error-nestd")
+
+
+NOT_HERE = {
+    "duplicate-transcription": "nothing is transcribed",
+    "transcription-failed": "nothing is transcribed",
+    "item-refused": "no item is made",
+    "item-swallowed": "no item is made",
+    "item-renamed": "no item is made",
+    "update-refused": "the session is not updated",
+    "update-swallowed": "the session is not updated",
+    "no-error-event-id": "nothing is refused",
+}
+"""Faults that have nothing to strike in a bare exchange."""
+
+LASTING = {"abort", "expiry", "quota-close"}
+LASTING |= {name for name, one in FAULTS.items() if name.startswith("close-") or one.response == 0}
+"""Faults after which no response is whole any more."""
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_every_named_fault_alters_the_exchange(name: str) -> None:
+    assert FAULTS[name].name == name
+    script = Script(Turn(None, ANSWER, Call("f", {"a": 1})))
+    desk, healthy = Desk(script, FAULTS[name]), Desk(script)
+    whole = healthy.greeting + ask(healthy)
+    assert (desk.greeting + ask(desk) == whole) == (name in NOT_HERE)
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - LASTING))
+def test_after_a_fault_the_next_response_is_whole(name: str) -> None:
+    desk = Desk(SCRIPT, FAULTS[name])
+    ask(desk)
+    desk.say("response.cancel")
+    desk.effects(30.0)
+    assert told(ask(desk)) == HEALTHY
+
+
+# -- where it strikes --
+
+
+def test_after_an_event() -> None:
+    stream = told(exchange("frame-null@delta:2"))
+    assert stream[: len(until(DELTA, 2)) + 1] == [*until(DELTA, 2), "raw null"]
+    assert [name for name in stream if name != "raw null"] == HEALTHY
+
+
+def test_before_an_event() -> None:
+    stream = told(exchange("frame-null@before-created"))
+    assert stream == ["raw null", *HEALTHY]
+
+
+def test_instead_of_an_event() -> None:
+    stream = told(exchange("frame-null@instead-part"))
+    assert "response.content_part.added" not in stream
+    assert stream.count("raw null") == 1
+
+
+def test_every_event_of_a_kind() -> None:
+    stream = told(exchange("frame-null@delta:0"))
+    assert stream.count("raw null") == 6
+
+
+def test_in_the_response_that_is_meant() -> None:
+    desk = Desk(SCRIPT, fault("frame-null#2"))
+    assert ["raw null" in told(ask(desk)) for _ in range(3)] == [False, True, False]
+    desk = Desk(SCRIPT, fault("frame-null#0"))
+    assert ["raw null" in told(ask(desk)) for _ in range(3)] == [True, True, True]
+
+
+def test_outside_of_responses() -> None:
+    desk = Desk(SCRIPT, fault("frame-null@item-added:2"))
+    assert [len(desk.give(Received(read(_item(n))))) for n in range(3)] == [2, 3, 2]
+
+
+def _item(number: int) -> str:
+    item = {
+        "type": "message",
+        "role": "user",
+        "id": f"u{number}",
+        "content": [{"type": "input_text", "text": "x"}],
+    }
+    return json.dumps({"type": "conversation.item.create", "event_id": "c1", "item": item})
+
+
+def test_several_faults_at_once() -> None:
+    stream = told(exchange("frame-null@delta:1", "frame-number@delta:1", "no-rate-limits"))
+    assert stream == [*until(DELTA), "raw null", "raw 42", *HEALTHY[len(until(DELTA)) : -1]]
+
+
+def test_a_fault_armed_later_counts_from_then() -> None:
+    line = FaultLine()
+    effects: list[Effect] = [Send(events.InputAudioBufferCleared())]
+    assert line.apply(effects) == effects
+    line.arm(Fault("mine", Point("input_audio_buffer.cleared"), raw("x")))
+    assert line.apply(effects) == [*effects, SendRaw("x")]
+    assert line.apply(effects) == effects
+
+
+def test_events_of_unknown_types_can_be_aimed_at_as_well() -> None:
+    line = FaultLine([Fault("mine", Point("mood.*", place="instead"), nothing, Then.DIES)])
+    assert line.apply([Send(UnknownEvent(type="mood.changed"))]) == []
+
+
+# -- what becomes of the response --
+
+
+def test_it_dies_and_leaves_its_slot() -> None:
+    desk = Desk(SCRIPT, fault("response-error"))
+    stream = ask(desk)
+    assert told(stream)[:-1] == until(DELTA, 3)
+    assert refusal(desk.say("response.cancel")).code == "response_cancel_not_active"
+    assert told(ask(desk)) == HEALTHY
+
+
+def test_it_dies_before_it_was_created() -> None:
+    (only_frame,) = raw_objects(exchange("response-error-metadata@before-created"))
+    assert only_frame["metadata"] == {"key": "k1"}
+
+
+def test_it_stalls_until_it_is_cancelled() -> None:
+    desk = Desk(SCRIPT, fault("silence-mid-audio"))
+    assert told(ask(desk)) == until(DELTA, 3)
+    assert refusal(desk.say("response.create")).code == "conversation_already_has_active_response"
+    assert types(desk.say("response.cancel"))[-2:] == ["response.done", "rate_limits.updated"]
+    assert told(ask(desk)) == HEALTHY
+
+
+def test_what_was_said_in_the_same_breath_is_lost_too() -> None:
+    script = Script(Turn(None, Speech("All at once", bytes(48000), pace=1e9), thinking=0.0))
+    assert told(exchange("silence-after-created", script=script)) == ["response.created"]
+
+
+def test_it_falls_silent_for_good() -> None:
+    desk = Desk(SCRIPT, fault("silence-for-good"))
+    assert told(ask(desk)) == until(DELTA, 3)
+    assert types(desk.say("response.cancel")) == ["rate_limits.updated"]
+    assert told(ask(desk)) == HEALTHY
+
+
+def test_it_was_swallowed() -> None:
+    desk = Desk(SCRIPT, fault("swallowed"))
+    assert ask(desk) == []
+    assert told(ask(desk)) == HEALTHY
