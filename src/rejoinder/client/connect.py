@@ -1,0 +1,97 @@
+"""`connect`: the way in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from rejoinder.client.options import Busy
+from rejoinder.client.session import Session
+from rejoinder.client.transport import Dial, HttpSession
+from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.wire.session import SessionConfig
+
+__all__ = ["connect"]
+
+CLOCKS = Timeouts()
+"""The default of every clock."""
+
+
+@asynccontextmanager
+async def connect(
+    *,
+    model: str | None = "gpt-realtime",
+    api_key: str | None = None,
+    base_url: str | None = None,
+    session: SessionConfig | None = None,
+    timeouts: Timeouts = CLOCKS,
+    busy: Busy = "wait",
+    http_session: HttpSession | None = None,
+    headers: Mapping[str, str] | None = None,
+    journal: OnEvent | None = None,
+    on_response: OnResponse | None = None,
+    on_notice: OnNotice | None = None,
+    on_event_in: OnEvent | None = None,
+    on_event_out: OnEvent | None = None,
+    dial: Dial | None = None,
+) -> AsyncIterator[Session]:
+    """A session, usable inside the block::
+
+        async with rejoinder.connect(model="gpt-realtime") as session:
+            response = session.create_response(instructions="Greet the caller.")
+
+    Options:
+
+    - ``model``: None where the address says it all.
+    - ``api_key``: default the environment variable ``OPENAI_API_KEY``. Not needed where ``headers``
+      carry ``Authorization`` or ``api-key``.
+    - ``base_url``: default ``OPENAI_BASE_URL``, then OpenAI's own; ``https``, ``http``, ``wss``, ``ws``.
+    - ``session``: the `SessionConfig` to begin with; default: the server's own.
+    - ``timeouts``: every clock, see `Timeouts`.
+    - ``busy``: what a request does while another response holds the conversation, ``"wait"``
+      (default) in the queue or ``"fail"`` at once.
+    - ``http_session``: an ``aiohttp.ClientSession`` whose connector and proxy to use; it stays open.
+    - ``headers``: added to the upgrade request.
+    - ``journal``: called as ``journal(now, input, effects)`` at each step, such as
+      `rejoinder.journal.record.Recorder`.
+    - ``on_response``: called with each `Response` that the server begins by itself; returns the `Sink`
+      that shall receive it, or None for no interest. Without it they wait in `Session.responses`.
+    - ``on_notice``: called with each notice. ``on_event_in(raw, event)`` and ``on_event_out(event,
+      raw)``: called with each event on the wire. All of these are called synchronously, on the event
+      loop; what they raise is logged and changes nothing.
+    - ``dial``: opens the transport in another way than `rejoinder.client.transport.dial`.
+
+    Entering waits for the server's first event that is not an error, since a successful upgrade proves
+    nothing (OpenAI checks key and model after it). It raises
+
+    - `ConfigurationError` at once, when an option cannot be used, there is no key, or there is no
+      running event loop;
+    - `ConnectError` when the server cannot be reached, refuses the upgrade (``status``), refuses the
+      session right after it (``code`` and the server's message, ``close_code``), or says nothing
+      usable within ``timeouts.connect`` seconds (``code`` ``"timeout"``).
+
+    Leaving closes the session as `Session.aclose` does: within ``timeouts.close`` seconds, everything
+    settled; it raises nothing of its own. Cancelling the entry closes what was opened.
+    """
+    opened = Session.start(
+        model=model,
+        api_key=api_key,
+        base_url=base_url,
+        session=session,
+        timeouts=timeouts,
+        busy=busy,
+        http_session=http_session,
+        headers=headers,
+        journal=journal,
+        on_response=on_response,
+        on_notice=on_notice,
+        on_event_in=on_event_in,
+        on_event_out=on_event_out,
+        dial=dial,
+    )
+    try:
+        await opened.opened()
+        yield opened
+    finally:
+        await opened.aclose()

@@ -1,0 +1,159 @@
+"""The link: dials, reads, writes, hangs up. It knows nothing of what is said.
+
+Three tasks, all in an empty context, so that they inherit no span and no handle from whoever
+happened to start them: one that connects, a reader, a writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from rejoinder.client.outbox import Outbox
+from rejoinder.client.transport import Transport
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.outcomes import Close
+from rejoinder.errors import ConnectError, RejoinderError
+from rejoinder.wire.response import ErrorBody
+
+__all__ = ["Hearer", "Link"]
+
+logger = logging.getLogger("rejoinder")
+
+_BREATH = 64
+"""After how many frames in a row the reader lets others run: a burst must not starve the timer."""
+
+
+class Hearer(Protocol):
+    """Who is told what happens on the link."""
+
+    def connected(self) -> None:
+        """The socket is open."""
+
+    def heard(self, frame: str | bytes) -> None:
+        """A frame has come."""
+
+    def lost(self, close: Close) -> None:
+        """The socket is gone, or could not be had."""
+
+
+class Link:
+    """One connection, from the dial to the end.
+
+    ``greeted``: the server has said something that is no refusal. ``known``: set when it has, or when
+    it never will. ``over``: set when everything is closed. ``failure``: why there is no connection.
+    ``parting``: the peer's close frame, if it answered ours.
+    """
+
+    def __init__(self, hearer: Hearer, clocks: Timeouts) -> None:
+        self.outbox = Outbox()
+        self.greeted = False
+        self.known = asyncio.Event()
+        self.over = asyncio.Event()
+        self.failure: RejoinderError | None = None
+        self.parting: Close | None = None
+        self._hearer = hearer
+        self._clocks = clocks
+        self._transport: Transport | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def open(self, dial: Callable[[], Awaitable[Transport]]) -> None:
+        """Begins to connect."""
+        self._spawn("connect", self._connect(dial))
+
+    def greet(self) -> None:
+        """The server has said something that is no refusal."""
+        self.greeted = True
+        self.known.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Begins to hang up: what waits is written first, then the close frame; all of it bounded by
+        ``timeouts.close``, after which the socket is freed in any case. `over` follows."""
+        if "leave" not in self._tasks:
+            self._spawn("leave", self._leave(code, reason))
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.get_running_loop().create_task(
+            self._watched(name, work),
+            name=f"rejoinder {name}",
+            context=contextvars.Context(),
+        )
+
+    async def _watched(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever goes wrong here, or in a transport of somebody else's, ends the session audibly."""
+        try:
+            await work
+        except Exception as error:  # anything: a transport may be the application's own
+            logger.exception("the %s task of a session failed", name)
+            self._hearer.lost(Close("network", None, f"{name}: {type(error).__name__}"))
+
+    async def _connect(self, dial: Callable[[], Awaitable[Transport]]) -> None:
+        try:
+            async with asyncio.timeout(self._clocks.connect):
+                self._transport = await dial()
+                self._spawn("read", self._read(self._transport))
+                self._spawn("write", self._write(self._transport))
+                self._hearer.connected()
+                await self.known.wait()
+        except TimeoutError:
+            after = f"within {self._clocks.connect:g} s"
+            what = "no connection" if self._transport is None else "the server said nothing"
+            self._fail(ConnectError(f"{what} {after}", code="timeout"))
+        except RejoinderError as error:
+            self._fail(error)
+
+    def _fail(self, error: RejoinderError) -> None:
+        self.failure = error
+        refused = isinstance(error, ConnectError) and error.status is not None
+        told = ErrorBody(code=error.code, message=error.message)
+        self._hearer.lost(Close("server" if refused else "network", None, error.message, told))
+
+    async def _read(self, transport: Transport) -> None:
+        frames = 0
+        while not isinstance(frame := await transport.receive(), Close):
+            self._hearer.heard(frame)
+            frames += 1
+            if frames % _BREATH == 0:
+                await asyncio.sleep(0)
+        self._hearer.lost(frame)
+
+    async def _write(self, transport: Transport) -> None:
+        try:
+            while (frame := await self.outbox.get()) is not None:
+                await transport.send(frame)
+                self.outbox.written(frame)
+        except ConnectionError:
+            # The reader has the peer's last words still to read; only if it never gets to their end
+            # is the writer's own word the last one.
+            await asyncio.wait({self._tasks["read"]}, timeout=self._clocks.close)
+            self._hearer.lost(Close("network", None, "the connection takes nothing any more"))
+
+    async def _leave(self, code: int, reason: str) -> None:
+        ends_at = asyncio.get_running_loop().time() + self._clocks.close
+        await self._stop("connect")
+        self.outbox.close()
+        if not self._done("write") and not self._done("read"):
+            await asyncio.wait({self._tasks["write"]}, timeout=self._clocks.close / 2)
+        await self._stop("write")
+        self.outbox.release()
+        try:
+            if self._transport is not None:
+                async with asyncio.timeout_at(ends_at):
+                    self.parting = await self._transport.close(code, reason)
+        except TimeoutError:
+            pass  # cancelling `close` has freed the socket
+        finally:
+            await self._stop("read")
+            self.known.set()
+            self.over.set()
+
+    def _done(self, name: str) -> bool:
+        return name not in self._tasks or self._tasks[name].done()
+
+    async def _stop(self, name: str) -> None:
+        if not self._done(name):
+            self._tasks[name].cancel()
+            await asyncio.wait({self._tasks[name]}, timeout=self._clocks.close)

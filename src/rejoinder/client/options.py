@@ -1,0 +1,199 @@
+"""Options: checked before anything is done, refused with the option's name and the remedy."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+import msgspec
+from msgspec import UNSET
+
+from rejoinder.client.transport import Dial, HttpSession
+from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.errors import ConfigurationError
+from rejoinder.wire import codec, dialects
+from rejoinder.wire.client_events import (
+    ClientEvent,
+    ClientEventBase,
+    RawClientEvent,
+    SessionUpdate,
+)
+from rejoinder.wire.items import Item
+from rejoinder.wire.session import AudioFormat, AudioInput, AudioOutput, SessionConfig
+from rejoinder.wire.strange import MalformedFrame
+
+__all__ = [
+    "Busy",
+    "Options",
+    "address",
+    "busy_policy",
+    "checked",
+    "clocks",
+    "configuration",
+    "credentials",
+]
+
+Busy = Literal["wait", "fail"]
+
+_KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
+_SAMPLE_BYTES = {"audio/pcm": 2, "audio/pcmu": 1, "audio/pcma": 1}
+_PCM_RATE = 24_000
+
+
+class Reach(TypedDict, total=False):
+    """How the server is reached."""
+
+    model: str | None
+    api_key: str | None
+    base_url: str | None
+    headers: Mapping[str, str] | None
+    http_session: HttpSession | None
+    dial: Dial | None
+
+
+class Options(Reach, total=False):
+    """What `connect` and `Session.start` take, all by keyword; `connect` explains each."""
+
+    session: SessionConfig | None
+    timeouts: Timeouts
+    busy: Busy
+    journal: OnEvent | None
+    on_response: OnResponse | None
+    on_notice: OnNotice | None
+    on_event_in: OnEvent | None
+    on_event_out: OnEvent | None
+
+
+def address(base_url: str | None, model: str | None) -> str:
+    """The WebSocket address. ``base_url`` defaults to ``OPENAI_BASE_URL``, then to OpenAI's own."""
+    _text("base_url", base_url, "https://api.openai.com/v1")
+    _text("model", model, "gpt-realtime")
+    url = dialects.OPENAI.url(base_url or os.environ.get("OPENAI_BASE_URL") or None, model)
+    if "@" in url.split("/")[2]:
+        raise ConfigurationError("base_url holds a user name or password: use `headers` for them")
+    return url
+
+
+def credentials(api_key: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of the upgrade request. Those given take precedence over the key."""
+    extra = dict(headers or {})
+    if not all(_one_line(text) for pair in extra.items() for text in pair):
+        raise ConfigurationError("headers must map names to values, each of one line of text")
+    if {name.lower() for name in extra} & _KEY_HEADERS:
+        return extra
+    _text("api_key", api_key, "sk-...")
+    key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
+    if not key:
+        raise ConfigurationError(
+            "no API key: pass the option `api_key` or set the environment variable OPENAI_API_KEY "
+            "(any text will do for a server that asks for none)"
+        )
+    return {**dialects.OPENAI.headers(key), **extra}
+
+
+def clocks(timeouts: Timeouts) -> Timeouts:
+    """The clocks, each a positive number of seconds."""
+    for name in timeouts.__struct_fields__:
+        seconds = getattr(timeouts, name)
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise ConfigurationError(f"timeouts.{name} must be a number of seconds")
+        if not math.isfinite(seconds) or seconds <= 0:
+            raise ConfigurationError(
+                f"timeouts.{name} must be positive and finite: a clock that never runs out is a hang"
+            )
+    return timeouts
+
+
+def busy_policy(busy: Busy) -> bool:
+    """Whether a request waits while another response holds the conversation."""
+    if busy not in ("wait", "fail"):
+        raise ConfigurationError("busy must be 'wait' or 'fail'")
+    return busy == "wait"
+
+
+def configuration(session: SessionConfig) -> SessionConfig:
+    """A configuration that can be sent; ``type`` is filled in where it was left out.
+
+    The GA protocol asks for ``session.type`` in every update (OpenAI Realtime reference).
+    """
+    if not isinstance(session, SessionConfig):
+        raise ConfigurationError(
+            f"session must be a rejoinder.SessionConfig, not {type(session).__name__}"
+        )
+    full = (
+        session if session.type is not UNSET else msgspec.structs.replace(session, type="realtime")
+    )
+    checked("session", SessionUpdate(session=full))
+    for name, direction in (("input", _input(full)), ("output", _output(full))):
+        if isinstance(direction, msgspec.Struct) and isinstance(direction.format, AudioFormat):
+            _check_format(f"session.audio.{name}.format", direction.format)
+    return full
+
+
+def sample_bytes(session: SessionConfig | None) -> int | None:
+    """How many bytes one sample of input audio has; None where the configuration does not say."""
+    direction = _input(session) if session is not None else None
+    form = direction.format if isinstance(direction, AudioInput) else None
+    named = form.type if isinstance(form, AudioFormat) else None
+    return _SAMPLE_BYTES.get(named) if isinstance(named, str) else None
+
+
+def item(given: Item | Mapping[str, Any]) -> Item:
+    """An item, from a plain mapping too."""
+    if isinstance(given, Item):
+        return given
+    try:
+        return msgspec.convert(given, Item)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"item does not fit the protocol: {error}") from error
+
+
+def checked(name: str, event: ClientEvent | RawClientEvent) -> None:
+    """Raises `ConfigurationError` when the event cannot be sent or does not fit the protocol."""
+    try:
+        frame = codec.encode(event)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigurationError(f"{name} cannot be written as JSON: {error}") from error
+    read = codec.decode_client(frame)
+    # A mapping is sent as it is, for servers that know more than we do; only a name it must have.
+    if isinstance(read, MalformedFrame) and (
+        read.type is None or isinstance(event, ClientEventBase)
+    ):
+        raise ConfigurationError(f"{name} does not fit the protocol: {read.reason}")
+
+
+def _input(session: SessionConfig) -> AudioInput | None:
+    audio = session.audio
+    given = audio.input if isinstance(audio, msgspec.Struct) else None
+    return given if isinstance(given, AudioInput) else None
+
+
+def _output(session: SessionConfig) -> AudioOutput | None:
+    audio = session.audio
+    given = audio.output if isinstance(audio, msgspec.Struct) else None
+    return given if isinstance(given, AudioOutput) else None
+
+
+def _check_format(name: str, form: AudioFormat) -> None:
+    if isinstance(form.type, str) and form.type not in _SAMPLE_BYTES:
+        raise ConfigurationError(
+            f"{name}.type {form.type!r} is not supported: use one of {', '.join(_SAMPLE_BYTES)}"
+        )
+    pcm = form.type in ("audio/pcm", UNSET)
+    if isinstance(form.rate, int) and pcm and form.rate != _PCM_RATE:
+        raise ConfigurationError(
+            f"{name}.rate {form.rate} is not supported: the protocol knows PCM at {_PCM_RATE} Hz "
+            "only; resample the audio before append_audio"
+        )
+
+
+def _text(name: str, given: object, example: str) -> None:
+    if given is not None and not (isinstance(given, str) and given.strip()):
+        raise ConfigurationError(f"{name} must be a text, such as {example!r}")
+
+
+def _one_line(text: object) -> bool:
+    return isinstance(text, str) and not any(letter in text for letter in "\r\n\0")

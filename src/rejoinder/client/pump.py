@@ -1,0 +1,251 @@
+"""The pump: everything that happens goes into the core, every effect of the core is carried out.
+
+The one place where the core meets a clock. There is one timer, for the earliest of all deadlines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+from rejoinder.client.link import Link
+from rejoinder.client.outbox import MOST_OUTBOUND
+from rejoinder.client.transport import Transport
+from rejoinder.client.waiting import Listeners, Waiting, guarded
+from rejoinder.core import effects as ef
+from rejoinder.core import inputs as inp
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.outcomes import Close
+from rejoinder.core.session import Session as Core
+from rejoinder.errors import ConfigurationError, ConnectError, RejoinderError
+from rejoinder.wire import codec
+from rejoinder.wire.client_events import ClientEvent, RawClientEvent
+from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.server_events import Error, MalformedFrame, ServerEvent
+
+__all__ = ["Pump", "running_loop"]
+
+logger = logging.getLogger("rejoinder")
+
+_PAUSE = 0.001
+"""After a tick that left its deadline due, the next one comes this much later (seconds): a clock that
+rounds must not make the loop spin."""
+
+
+class Alarm:
+    """The one timer. Moved later, it is left to ring early: who is woken looks at the deadline."""
+
+    def __init__(self, ring: Callable[[float], None]) -> None:
+        self._ring = ring
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, when: float) -> None:
+        """Rings at ``when`` (a moment of the loop's clock) or before."""
+        if self._handle is not None and self._handle.when() <= when:
+            return
+        self.clear()
+        self._handle = self._loop.call_at(when, self._rings, when, context=contextvars.Context())
+
+    def clear(self) -> None:
+        """Does not ring."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _rings(self, when: float) -> None:
+        self._handle = None
+        self._ring(when)
+
+
+class Pump:
+    """Runs one core. ``ended``: how the session ended, None while it lives."""
+
+    def __init__(self, core: Core, clocks: Timeouts, listeners: Listeners) -> None:
+        self.core = core
+        self.link = Link(self, clocks)
+        self.waiting = Waiting(
+            listeners,
+            cancel=self._cancel,
+            abandon=lambda key, error: self.step(inp.Abandon(key, error)),
+        )
+        self._listeners = listeners
+        self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._rang)
+        self._inputs: deque[inp.Input] = deque()
+        self._stepping = False
+        self._now = 0.0
+        self._refusal: ErrorBody | None = None
+        self._broken: Close | None = None
+
+    @property
+    def ended(self) -> Close | None:
+        """How the session ended."""
+        return self._broken or self.core.ended
+
+    def start(self, dial: Callable[[], Awaitable[Transport]]) -> None:
+        """Begins to connect."""
+        self.link.open(dial)
+
+    def check_loop(self) -> None:
+        """Raises `ConfigurationError` unless this is the session's own event loop."""
+        if running_loop() is not self._loop:
+            raise ConfigurationError(
+                "a session is used on its own event loop: from another thread, call "
+                "loop.call_soon_threadsafe(method, *arguments)"
+            )
+
+    # -- the step --
+
+    def step(self, given: inp.Input) -> None:
+        """Feeds the core and carries out what follows.
+
+        May be called from within a callback of a step: then it takes its turn after that step.
+        """
+        self._inputs.append(given)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inputs:
+                self._step(self._inputs.popleft())
+        finally:
+            self._stepping = False
+
+    def _step(self, given: inp.Input) -> None:
+        if self._broken is not None:
+            return
+        self._now = max(self._now, self._loop.time())
+        try:
+            effects = self.core.step(self._now, given)
+            deadline = self.core.next_deadline()
+        except Exception:  # whatever the bug is, those who wait must be told
+            logger.exception("the core failed on %s: this is a bug", type(given).__name__)
+            self._break()
+            return
+        if self._listeners.journal is not None:
+            guarded(self._listeners.journal, self._now, given, effects)
+        for effect in effects:
+            try:
+                self._carry_out(effect)
+            except Exception:  # the effects after this one are for others
+                logger.exception("%s was not carried out: this is a bug", type(effect).__name__)
+        self._arm(deadline, self._now + _PAUSE if isinstance(given, inp.Tick) else self._now)
+
+    def _carry_out(self, effect: ef.Effect) -> None:
+        match effect:
+            case ef.Send(event):
+                self._send(event)
+            case ef.Deliver(key, part):
+                self.waiting.deliver(key, part)
+            case ef.Open():
+                self.waiting.open(effect)
+            case ef.Withdraw(key):
+                self.waiting.withdraw(key)
+            case ef.Settle(key, outcome):
+                self.waiting.settle(key, outcome)
+            case ef.SettleEdit(key, result):
+                self.waiting.settle_edit(key, result)
+            case ef.Announce(notice):
+                self.waiting.announce(notice)
+            case ef.Hangup(code, reason):
+                self._hang_up(code, reason)
+            case _:
+                assert_never(effect)
+
+    def _cancel(self, key: str) -> None:
+        self.check_loop()
+        self.step(inp.Cancel((key,)))
+
+    def _send(self, event: ClientEvent | RawClientEvent) -> None:
+        frame = codec.encode(event)
+        if self._listeners.on_event_out is not None:
+            guarded(self._listeners.on_event_out, event, frame)
+        if not self.link.outbox.put(frame) and self.ended is None:
+            most = f"{MOST_OUTBOUND >> 20} MiB"
+            self.step(inp.Disconnected(Close("network", None, f"{most} wait to be written")))
+
+    def _hang_up(self, code: int, reason: str) -> None:
+        self._alarm.clear()
+        self.link.close(code, reason)
+
+    def _break(self) -> None:
+        """A core that fails is not asked again. Nothing hangs: all that waits is settled here."""
+        self._broken = Close("caller", None, "an internal error ended the session: see the log")
+        self.waiting.abandon(self._broken)
+        self._hang_up(1011, "")
+
+    # -- the timer --
+
+    def _arm(self, deadline: float | None, floor: float) -> None:
+        if deadline is None or self.ended is not None:
+            self._alarm.clear()
+        else:
+            self._alarm.set(max(deadline, floor))
+
+    def _rang(self, when: float) -> None:
+        # A loop may run a timer a little before its time; then `when` is the truth.
+        self._now = max(self._now, when)
+        deadline = self.core.next_deadline()
+        if deadline is not None and deadline > self._now:
+            self._alarm.set(deadline)
+        elif deadline is not None:
+            self.step(inp.Tick())
+
+    # -- what the link tells (link.Hearer) --
+
+    def connected(self) -> None:
+        """The socket is open."""
+        self.step(inp.Connected())
+
+    def heard(self, frame: str | bytes) -> None:
+        """A frame has come. After the end nobody listens any more."""
+        if self.ended is not None:
+            return
+        event = codec.decode_server(frame)
+        if self._listeners.on_event_in is not None:
+            guarded(self._listeners.on_event_in, frame, event)
+        if not self.link.greeted:
+            self._greet(event)
+        self.step(inp.Received(event))
+
+    def lost(self, close: Close) -> None:
+        """The socket is gone, or could not be had. After the end that is no news."""
+        if self.ended is not None:
+            return
+        if not self.link.greeted and self._refusal is not None:
+            close = Close(close.by, close.code, close.reason, self._refusal)
+        self.step(inp.Disconnected(close))
+
+    def _greet(self, event: ServerEvent) -> None:
+        """A successful upgrade proves nothing: OpenAI refuses keys and models after it, by an error."""
+        if isinstance(event, Error):
+            self._refusal = event.error
+        elif not isinstance(event, MalformedFrame):
+            self.link.greet()
+
+    def refused(self) -> RejoinderError:
+        """Why there was never a usable session; to be asked after its end."""
+        if self.link.failure is not None and self._refusal is None:
+            return self.link.failure
+        close = self.ended or Close("network")
+        error = self._refusal or close.error or ErrorBody()
+        code = close.code or (self.link.parting.code if self.link.parting else None)
+        words = error.message or close.reason or "the server closed the connection at once"
+        return ConnectError(
+            f"the server refused the session: {words}",
+            code=error.code or error.type or "connection_closed",
+            close_code=code,
+        )
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

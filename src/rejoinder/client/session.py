@@ -1,0 +1,370 @@
+"""`Session`: the protocol's nouns, for people."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, Unpack
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from rejoinder.client import options as opt
+from rejoinder.client.edit import Edit
+from rejoinder.client.pump import Pump, running_loop
+from rejoinder.client.response import Response
+from rejoinder.client.streams import Feed, Sink
+from rejoinder.client.transport import Transport, dial
+from rejoinder.client.views import Mirror, Responses
+from rejoinder.client.waiting import Listeners
+from rejoinder.core import inputs as inp
+from rejoinder.core import session as core
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.effects import Notice
+from rejoinder.core.outcomes import Close
+from rejoinder.errors import ConfigurationError, SessionClosed
+from rejoinder.wire import client_events as ce
+from rejoinder.wire.items import Item
+from rejoinder.wire.response import ResponseAudio, ResponseParams
+from rejoinder.wire.session import AudioOutput, Reasoning, SessionConfig
+
+__all__ = ["Session"]
+
+T = TypeVar("T")
+
+_MOST_APPEND = 4 * 1024 * 1024
+"""Longer audio goes out in several events: the server takes 15 MiB of base64 in one."""
+
+_MOST_METADATA = 15
+"""Sixteen pairs are allowed (OpenAI Realtime reference), and one is ours."""
+
+
+class Session:
+    """One realtime session. Made by `connect`, or by `start` for those who cannot wait.
+
+    Its methods are called on the event loop on which it was made. Those that are not ``async`` return
+    at once and never block. After the end they raise `SessionClosed`, and have then done nothing.
+    """
+
+    def __init__(self, pump: Pump, *, waits: bool, sample_bytes: int) -> None:
+        self._pump = pump
+        self._waits = waits
+        self._sample_bytes = sample_bytes
+        self._mirror = Mirror(pump.core)
+
+    @classmethod
+    def start(cls, **options: Unpack[opt.Options]) -> Session:
+        """A session that connects in the background; takes what `connect` takes.
+
+        Returns at once. What is asked for before there is a connection waits for it, within the
+        ``offline`` clock. When the connection fails, everything that waits settles, and an `Ended`
+        notice says why; `opened` raises it. The session must be closed with `aclose`.
+
+        Raises `ConfigurationError` when an option cannot be used, there is no key, or there is no
+        running event loop.
+        """
+        if running_loop() is None:
+            raise ConfigurationError(
+                "a session needs a running event loop: make it inside a coroutine, "
+                "for instance one that asyncio.run() runs"
+            )
+        config = options.get("session")
+        config = opt.configuration(config) if config is not None else None
+        clocks = opt.clocks(options.get("timeouts") or Timeouts())
+        listeners = Listeners(
+            on_response=options.get("on_response"),
+            on_notice=options.get("on_notice"),
+            on_event_in=options.get("on_event_in"),
+            on_event_out=options.get("on_event_out"),
+            journal=options.get("journal"),
+        )
+        waits = opt.busy_policy(options.get("busy", "wait"))
+        dialled = _dialling(options, clocks)
+        pump = Pump(core.Session(config=config, timeouts=clocks), clocks, listeners)
+        pump.start(dialled)
+        return cls(pump, waits=waits, sample_bytes=opt.sample_bytes(config) or 2)
+
+    # -- the life of the session --
+
+    async def opened(self) -> None:
+        """Returns when the session is usable: the server has said something that is no error.
+
+        Raises `ConnectError` if it never will be, `SessionClosed` if it was closed before. Cancelling
+        it changes nothing.
+        """
+        await self._pump.link.known.wait()
+        if self._pump.link.greeted:
+            return
+        ended = self._pump.ended
+        if ended is not None and ended.by == "caller" and self._pump.link.failure is None:
+            raise _closed(ended)
+        raise self._pump.refused()
+
+    async def aclose(self) -> None:
+        """Ends the session: settles everything that waits, sends what was still to be written, closes
+        the socket; all within ``timeouts.close`` seconds.
+
+        Never raises, and may be called again, also at the same time. Cancelling it leaves the closing
+        under way. Afterwards nothing of the session is left on the loop.
+        """
+        self._pump.step(inp.Shut())
+        await self._pump.link.over.wait()
+
+    @property
+    def ended(self) -> Close | None:
+        """How the session ended; None while it lives."""
+        return self._pump.ended
+
+    # -- what the user says --
+
+    def append_audio(self, audio: bytes | bytearray | memoryview) -> None:
+        """Adds samples to the server's input buffer, in the session's input format (PCM16
+        little-endian, 24 kHz mono by default); empty audio is ignored.
+
+        Before there is a connection, the newest 5 s are kept. After that nothing is ever dropped: up
+        to 32 MiB of events wait to be written, and when there is no room for more, the connection
+        counts as lost and the session ends (`Ended`, every response `Lost`). Who sends faster than
+        real time awaits `drain` now and then.
+
+        Raises `ConfigurationError` for anything but bytes, and for half a sample.
+        """
+        self._check()
+        if not isinstance(audio, (bytes, bytearray, memoryview)):
+            raise ConfigurationError(
+                f"append_audio takes bytes, not {type(audio).__name__}: "
+                "convert samples with samples.astype('<i2').tobytes()"
+            )
+        data = bytes(audio)
+        if len(data) % self._sample_bytes:
+            raise ConfigurationError(
+                f"append_audio takes whole samples of {self._sample_bytes} bytes, and {len(data)} "
+                "bytes end in the middle of one: keep the rest for the next call"
+            )
+        for at in range(0, len(data), _MOST_APPEND):
+            self._pump.step(inp.Append(data[at : at + _MOST_APPEND]))
+
+    async def drain(self) -> None:
+        """Returns when everything asked for has been handed to the operating system, or never will
+        be. Cancelling it changes nothing."""
+        await self._pump.link.outbox.drained()
+
+    def commit_audio(self) -> Edit:
+        """Turns the input buffer into a user message. Not needed where the server detects turns; the
+        server refuses to commit less than 100 ms."""
+        return self._edit("commit_audio", lambda key: ce.InputAudioBufferCommit(event_id=key))
+
+    def clear_audio(self) -> Edit:
+        """Drops what is in the input buffer."""
+        return self._edit("clear_audio", lambda key: ce.InputAudioBufferClear(event_id=key))
+
+    # -- responses --
+
+    def create_response(
+        self,
+        *,
+        instructions: str | None = None,
+        conversation: str | None = None,
+        input: Sequence[Item | Mapping[str, Any]] | None = None,
+        output_modalities: Sequence[str] | None = None,
+        voice: str | None = None,
+        tools: Sequence[dict[str, Any]] | None = None,
+        tool_choice: str | dict[str, Any] | None = None,
+        parallel_tool_calls: bool | None = None,
+        max_output_tokens: int | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        reasoning: Reasoning | None = None,
+        prompt: dict[str, Any] | None = None,
+        sink: Sink | None = None,
+    ) -> Response:
+        """Asks for a response. Every argument overrides the session's configuration for this response
+        alone; None leaves it as it is.
+
+        ``conversation="none"``: out-of-band, beside the conversation. ``input``: what it shall answer
+        instead of the conversation. ``sink``: receives it instead of the `Response`'s own iteration.
+
+        The response settles exactly once: with an outcome of the server's, by a clock, or with the
+        session. Raises `ConfigurationError` when an argument does not fit the protocol.
+        """
+        self._check()
+        if metadata is not None and len(metadata) > _MOST_METADATA:
+            raise ConfigurationError(
+                f"metadata may have {_MOST_METADATA} pairs, not {len(metadata)}"
+            )
+        params = ResponseParams(
+            instructions=_given(instructions),
+            conversation=_given(conversation),
+            input=UNSET if input is None else [opt.item(each) for each in input],
+            output_modalities=UNSET if output_modalities is None else list(output_modalities),
+            audio=UNSET if voice is None else ResponseAudio(output=AudioOutput(voice=voice)),
+            tools=UNSET if tools is None else list(tools),
+            tool_choice=_given(tool_choice),
+            parallel_tool_calls=_given(parallel_tool_calls),
+            max_output_tokens=_given(max_output_tokens),
+            metadata=UNSET if metadata is None else dict(metadata),
+            reasoning=_given(reasoning),
+            prompt=_given(prompt),
+        )
+        opt.checked("create_response", ce.ResponseCreate(response=params))
+        key = _name("rj")
+        response = self._pump.waiting.asked(key, sink)
+        self._pump.step(inp.Ask(key, params, self._waits))
+        return response
+
+    def cancel(self, *responses: Response) -> None:
+        """Cancels these responses, as `Response.cancel` does each."""
+        self._pump.check_loop()
+        self._pump.step(inp.Cancel(tuple(response.key for response in responses)))
+
+    @property
+    def live(self) -> tuple[Response, ...]:
+        """Every response that has no outcome yet, oldest first, the server's own included."""
+        waiting = self._pump.waiting
+        return tuple(waiting.handle(record) for record in waiting.responses.values())
+
+    def responses(self) -> Responses:
+        """The responses that the server begins by itself, as voice activity detection makes it do, in
+        the order in which they begin; the iteration ends with the session::
+
+            async for response in session.responses():
+                async for part in response: ...
+
+        Those that nobody takes are kept: at most 32 of them, and at most 64 MiB. Beyond that the oldest
+        are dropped, one warning is logged, and `Responses.dropped` counts them; the conversation is
+        unharmed. With the option ``on_response`` there is nothing here. Several iterations would share
+        the responses between them.
+        """
+        return Responses(self._pump.waiting)
+
+    # -- the conversation and the session --
+
+    @property
+    def conversation(self) -> Mirror:
+        """The conversation as the server has told it, read only."""
+        return self._mirror
+
+    def create_item(
+        self, item: Item | Mapping[str, Any], previous_item_id: str | None = None
+    ) -> Edit:
+        """Adds an item: at the end, after ``previous_item_id``, or first if that is ``"root"``.
+
+        An item without an id is given one; `Edit.item_id` tells it. Does not start a response.
+        """
+        full = opt.item(item)
+        if full.id is None:
+            full = msgspec.structs.replace(full, id=_name("item"))
+        after = _given(previous_item_id)
+        return self._edit(
+            "create_item",
+            lambda key: ce.ConversationItemCreate(event_id=key, item=full, previous_item_id=after),
+            full.id,
+        )
+
+    def delete_item(self, item_id: str) -> Edit:
+        """Removes an item from the conversation."""
+        return self._edit(
+            "delete_item",
+            lambda key: ce.ConversationItemDelete(event_id=key, item_id=item_id),
+            item_id,
+        )
+
+    def retrieve_item(self, item_id: str) -> Edit:
+        """Asks for an item with its audio; the `Acknowledged` has it."""
+        return self._edit(
+            "retrieve_item",
+            lambda key: ce.ConversationItemRetrieve(event_id=key, item_id=item_id),
+            item_id,
+        )
+
+    def truncate_item(self, item_id: str, content_index: int, audio_end_ms: int) -> Edit:
+        """Keeps the first ``audio_end_ms`` milliseconds of an assistant item's audio, which is what the
+        user has heard; the server forgets its whole transcript."""
+        return self._edit(
+            "truncate_item",
+            lambda key: ce.ConversationItemTruncate(
+                event_id=key,
+                item_id=item_id,
+                content_index=content_index,
+                audio_end_ms=audio_end_ms,
+            ),
+            item_id,
+        )
+
+    def update(self, session: SessionConfig) -> Edit:
+        """Changes the session's configuration, all or nothing: absent members stay, None switches off.
+
+        Running responses keep theirs.
+        """
+        full = opt.configuration(session)
+        edit = self._edit("update", lambda key: ce.SessionUpdate(event_id=key, session=full))
+        self._sample_bytes = opt.sample_bytes(full) or self._sample_bytes
+        return edit
+
+    def send(self, event: ce.ClientEvent | ce.RawClientEvent | Mapping[str, Any]) -> None:
+        """Sends any client event, as it is; a mapping needs a ``type``. Nobody waits for its answer:
+        a response that it starts counts as one that the server began by itself."""
+        self._check()
+        typed = ce.RawClientEvent(dict(event)) if isinstance(event, Mapping) else event
+        opt.checked("event", typed)
+        self._pump.step(inp.Say(typed))
+
+    def notices(self) -> Feed[Notice]:
+        """The news of the session, from its beginning: an asynchronous iterator that ends with `Ended`.
+
+        The newest 256 are kept until they are taken; `Feed.dropped` counts those that had to go.
+        Several iterations would share the news between them.
+        """
+        return self._pump.waiting.notices
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else ("open" if self._pump.link.greeted else "connecting")
+        return f"<Session {state}, {len(self._pump.waiting.responses)} responses under way>"
+
+    # -- inside --
+
+    def _edit(
+        self, name: str, event: Callable[[str], ce.ClientEvent], item_id: str | None = None
+    ) -> Edit:
+        self._check()
+        key = _name("rj")
+        typed = event(key)
+        opt.checked(name, typed)
+        edit = self._pump.waiting.edit(key, item_id)
+        self._pump.step(inp.Edit(key, typed))
+        return edit
+
+    def _check(self) -> None:
+        self._pump.check_loop()
+        ended = self._pump.ended
+        if ended is not None:
+            raise _closed(ended)
+
+
+def _dialling(options: opt.Options, clocks: Timeouts) -> Callable[[], Awaitable[Transport]]:
+    """How to connect. A function rather than a ``partial``, whose repr would show the key."""
+    url = opt.address(options.get("base_url"), options.get("model", "gpt-realtime"))
+    headers = opt.credentials(options.get("api_key"), options.get("headers"))
+    own, http_session = options.get("dial"), options.get("http_session")
+
+    async def dialled() -> Transport:
+        if own is not None:
+            return await own(url, headers)
+        return await dial(url, headers, http_session=http_session, timeouts=clocks)
+
+    return dialled
+
+
+def _closed(close: Close) -> SessionClosed:
+    told = close.error.message if close.error else None
+    words = told or close.reason or f"it was closed by the {close.by}"
+    return SessionClosed(
+        f"the session has ended: {words}", code=close.error.code if close.error else None
+    )
+
+
+def _given(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _name(kind: str) -> str:
+    """A fresh name; item ids have at most 32 characters."""
+    return f"{kind}_{secrets.token_hex(8)}"

@@ -1,0 +1,1 @@
+"""What happened: the journal of a session, one line per step."""

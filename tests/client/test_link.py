@@ -1,0 +1,112 @@
+"""The link: whatever a transport does, everything settles and leaving is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+
+import pytest
+
+from rejoinder.client.memory import connected
+from rejoinder.client.session import Session
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.outcomes import Close, Lost, TimedOut
+from rejoinder.errors import SessionClosed
+from rejoinder.testing import Run
+from tests.client.peer import conversation
+
+SPAN: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
+
+
+def test_a_writer_that_is_stuck_does_not_stop_settling_or_leaving(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with conversation() as (session, peer):
+            peer.transport.peer.stall()
+            response = session.create_response()
+            outcome = await response.outcome()
+            assert isinstance(outcome, TimedOut)
+            waiting = asyncio.ensure_future(session.drain())
+            began = loop.time()
+            await session.aclose()
+            assert loop.time() - began <= Timeouts().close
+            await waiting
+
+    run(main())
+
+
+def test_when_the_outbox_is_full_the_connection_counts_as_lost(run: Run) -> None:
+    async def main() -> None:
+        async with conversation() as (session, peer):
+            peer.transport.peer.stall()
+            response = session.create_response()
+            most = 8  # and each of these is a third longer on the wire
+            with pytest.raises(SessionClosed, match="32 MiB wait to be written"):
+                append_all(session, [bytes(4 * 1024 * 1024)] * most)
+            outcome = await response.outcome()
+            assert isinstance(outcome, Lost)
+            assert outcome.close.by == "network"
+
+    run(main())
+
+
+def append_all(session: Session, audio: list[bytes]) -> None:
+    for each in audio:
+        session.append_audio(each)
+
+
+class Deaf:
+    """A connection of which only the sending end notices that it is gone."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    async def send(self, data: bytes) -> None:
+        raise ConnectionResetError("gone")
+
+    async def receive(self) -> str | bytes | Close:
+        await self.closed.wait()
+        return Close("network")
+
+    async def close(self, code: int = 1000, reason: str = "") -> Close | None:
+        self.closed.set()
+        return None
+
+
+class Failing(Deaf):
+    """A connection that breaks its promise never to raise."""
+
+    async def receive(self) -> str | bytes | Close:
+        raise ZeroDivisionError("a bug of the transport's")
+
+    async def close(self, code: int = 1000, reason: str = "") -> Close | None:
+        raise ZeroDivisionError("another")
+
+
+class Endless(Deaf):
+    """A connection whose end never comes."""
+
+    async def close(self, code: int = 1000, reason: str = "") -> Close | None:
+        await asyncio.Event().wait()
+        return None
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [(Deaf, "takes nothing any more"), (Failing, "read: ZeroDivisionError"), (Endless, "nothing")],
+)
+def test_whatever_a_transport_does_everything_settles(
+    run: Run, made: type[Deaf], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        session = Session.start(api_key="k", dial=connected(made()))
+        session.clear_audio()
+        outcome = await session.create_response().outcome()
+        assert isinstance(outcome, Lost)
+        assert words in outcome.describe()
+        began = loop.time()
+        await session.aclose()
+        assert loop.time() - began <= Timeouts().close + 0.001
+
+    run(main())
