@@ -1,0 +1,47 @@
+"""The drop-in for ``livekit.plugins.openai.realtime``, on an engine in which every reply settles.
+
+::
+
+    from rejoinder.livekit import RealtimeModel
+
+    session = AgentSession(llm=RealtimeModel(model="gpt-realtime"))
+
+or LiveKit's way: ``from livekit.plugins import rejoinder`` and ``rejoinder.realtime.RealtimeModel``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+
+from livekit.agents import Plugin
+
+from rejoinder.livekit.errors import ReplyError, SessionEnded, SessionError, UpdateError
+from rejoinder.livekit.generation import ReplyCreatedEvent
+from rejoinder.livekit.model import RealtimeModel
+from rejoinder.livekit.session import RealtimeSession
+
+__all__ = [
+    "RealtimeModel",
+    "RealtimeSession",
+    "ReplyCreatedEvent",
+    "ReplyError",
+    "SessionEnded",
+    "SessionError",
+    "UpdateError",
+]
+
+
+class RejoinderPlugin(Plugin):
+    """Tells LiveKit's worker that we are here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "livekit.plugins.rejoinder",
+            importlib.metadata.version("rejoinder"),
+            "livekit.plugins.rejoinder",
+            logging.getLogger("rejoinder"),
+        )
+
+
+Plugin.register_plugin(RejoinderPlugin())

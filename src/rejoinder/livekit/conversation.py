@@ -1,0 +1,140 @@
+"""The conversation as LiveKit sees it, and its changes on their way to the server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from livekit.agents import llm
+
+from rejoinder.client.edit import Edit
+from rejoinder.client.session import Session
+from rejoinder.errors import ConfigurationError, EditError, EditExpired, EditRefused
+from rejoinder.livekit.chat_context import (
+    Change,
+    Create,
+    Delete,
+    Truncate,
+    applied,
+    from_wire,
+    plan,
+)
+from rejoinder.livekit.errors import SESSION_CLOSED, UpdateError
+from rejoinder.wire.items import Item
+
+logger = logging.getLogger("rejoinder.livekit")
+
+
+class Conversation:
+    """The mirror of the server's conversation in LiveKit's terms.
+
+    An update is compared with what the conversation will be once every change under way is done. So
+    no update waits for another one's deadline, and none repeats what another one has asked for.
+    """
+
+    def __init__(self, client: Session) -> None:
+        self._client = client
+        self._seen: dict[str, tuple[Item, llm.ChatItem | None]] = {}
+        self._confidence: dict[str, float] = {}
+        self._under_way: list[tuple[Change, Edit]] = []
+
+    def items(self) -> list[llm.ChatItem]:
+        """The items that the server has told us of, in order; those that LiveKit has no word for
+        are left out. An item stays the same object for as long as it does not change."""
+        seen: dict[str, tuple[Item, llm.ChatItem | None]] = {}
+        for item in self._client.conversation.items():
+            before = self._seen.get(item.id or "")
+            seen[item.id or ""] = (
+                before if before and before[0] is item else (item, self._read(item, before))
+            )
+        self._seen = seen
+        return [chat_item for _, chat_item in seen.values() if chat_item is not None]
+
+    def read(self, item: Item) -> llm.ChatItem | None:
+        """LiveKit's item for one of the server's."""
+        return self._read(item, self._seen.get(item.id or ""))
+
+    def trust(self, item_id: str, confidence: float | None) -> None:
+        """How sure the transcriber was of what the user said in an item (0 to 1)."""
+        if confidence is not None:
+            self._confidence[item_id] = confidence
+            self._seen.pop(item_id, None)
+
+    def forget(self, item_id: str) -> None:
+        """The item has left the conversation."""
+        self._confidence.pop(item_id, None)
+
+    async def update(self, wanted: llm.ChatContext) -> None:
+        """Makes the server's conversation the one that is ``wanted``.
+
+        Returns when every change has been answered. A change that the server refuses is logged, and
+        the others stand. Raises `UpdateError` if one is not answered within the edit clock or the
+        session ends. Cancelling it leaves the changes under way.
+        """
+        before = [edit for _, edit in self._pending()]
+        own = self.send(plan(self._foretold(), wanted))
+        unanswered: EditError | None = None
+        for edit in (*before, *own):
+            try:
+                await edit
+            except EditRefused as error:
+                logger.warning("the server refused a change of the chat context: %s", error)
+            except EditError as error:
+                unanswered = error if edit in own else unanswered
+        if unanswered is not None:
+            raise _failed(unanswered)
+
+    def send(self, changes: Sequence[Change]) -> list[Edit]:
+        """Sends changes, in order. Nobody has to wait for them."""
+        sent = [(change, edit) for change in changes if (edit := self._send(change)) is not None]
+        self._under_way = [*self._pending(), *sent]
+        return [edit for _, edit in sent]
+
+    def reword(self, item_id: str, text: str) -> None:
+        """Replaces the words of a message, where it stands."""
+        items = self._foretold()
+        wanted = [
+            item.model_copy(update={"content": [text]})
+            if item.id == item_id and isinstance(item, llm.ChatMessage)
+            else item
+            for item in items
+        ]
+        self.send(plan(items, llm.ChatContext(wanted)))
+
+    def _foretold(self) -> list[llm.ChatItem]:
+        return applied(self.items(), [change for change, _ in self._pending()])
+
+    def _pending(self) -> list[tuple[Change, Edit]]:
+        self._under_way = [(c, e) for c, e in self._under_way if e.result is None]
+        return list(self._under_way)
+
+    def _send(self, change: Change) -> Edit | None:
+        try:
+            return self._edit(change)
+        except ConfigurationError as error:
+            logger.warning("a change of the chat context cannot be sent: %s", error)
+            return None
+
+    def _edit(self, change: Change) -> Edit:
+        match change:
+            case Create(item, previous):
+                return self._client.create_item(item, previous_item_id=previous)
+            case Delete(item_id):
+                return self._client.delete_item(item_id)
+            case Truncate(item_id, audio_end_ms):
+                return self._client.truncate_item(item_id, 0, audio_end_ms)
+
+    def _read(
+        self, item: Item, before: tuple[Item, llm.ChatItem | None] | None
+    ) -> llm.ChatItem | None:
+        chat_item = from_wire(item)
+        if chat_item is not None and before is not None and before[1] is not None:
+            chat_item.created_at = before[1].created_at
+        if isinstance(chat_item, llm.ChatMessage):
+            chat_item.transcript_confidence = self._confidence.get(chat_item.id)
+        return chat_item
+
+
+def _failed(error: EditError) -> UpdateError:
+    code = "timeout_edit" if isinstance(error, EditExpired) else SESSION_CLOSED
+    return UpdateError(f"the chat context was not updated: {error.message}", code=code)

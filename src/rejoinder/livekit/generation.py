@@ -1,0 +1,171 @@
+"""One response in LiveKit's terms: its messages, their streams, its function calls, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from livekit import rtc
+from livekit.agents import llm
+
+from rejoinder.core import parts
+from rejoinder.core.outcomes import Completed, Outcome
+from rejoinder.livekit import speech
+from rejoinder.livekit.errors import ReplyError
+from rejoinder.livekit.options import NUM_CHANNELS, SAMPLE_RATE
+from rejoinder.livekit.streams import Stream
+
+Modalities = list[Literal["text", "audio"]]
+_SPOKEN: Modalities = ["audio", "text"]
+_WRITTEN: Modalities = ["text"]
+
+
+@dataclass
+class ReplyCreatedEvent(llm.GenerationCreatedEvent):
+    """LiveKit's event for a new response, and how the response ends."""
+
+    settled: asyncio.Future[Outcome] = field(kw_only=True)
+
+    @property
+    def outcome(self) -> Awaitable[Outcome]:
+        """Awaits the typed outcome. It always comes; cancelling the wait is safe."""
+        return asyncio.shield(self.settled)
+
+
+class Message:
+    """One message of a response. ``modalities`` is a future because LiveKit awaits it twice."""
+
+    def __init__(self, item_id: str, generation: Generation) -> None:
+        self.text: Stream[str] = Stream(generation.claim)
+        self.audio: Stream[rtc.AudioFrame] = Stream(generation.claim, _bytes)
+        self.modalities: asyncio.Future[Modalities] = asyncio.get_running_loop().create_future()
+        self.public = llm.MessageGeneration(
+            message_id=item_id,
+            text_stream=self.text,
+            audio_stream=self.audio,
+            modalities=self.modalities,
+        )
+
+    def become(self, modalities: Modalities) -> None:
+        """Settles what the message consists of, unless that is known."""
+        if not self.modalities.done():
+            self.modalities.set_result(modalities)
+
+    def end(self, modalities: Modalities) -> None:
+        """Ends both streams. ``modalities`` is for a message that never said what it was."""
+        self.become(modalities)
+        self.text.close()
+        self.audio.close()
+
+
+class Generation:
+    """The streams of one response, filled from its parts.
+
+    ``audio``: whether the session speaks at all. ``work``: the speech that reads the streams, as soon
+    as that is known; a response of the server's own is claimed by whoever reads it first.
+    """
+
+    def __init__(self, *, asked: bool, audio: bool, work: speech.Speech | None) -> None:
+        self.work = work
+        self.error: ReplyError | None = None
+        self._usual = _SPOKEN if audio else _WRITTEN
+        self._messages: dict[str, Message] = {}
+        self._message_stream: Stream[llm.MessageGeneration] = Stream(self.claim)
+        self._function_stream: Stream[llm.FunctionCall] = Stream(self.claim)
+        self.event = ReplyCreatedEvent(
+            message_stream=self._message_stream,
+            function_stream=self._function_stream,
+            user_initiated=asked,
+            response_id=None,
+            settled=asyncio.get_running_loop().create_future(),
+        )
+
+    def claim(self) -> None:
+        """Called by whoever reads: the live speech it works for is where a failure belongs."""
+        if self.work is None:
+            self.work = speech.current()
+            if self.work is not None and self.error is not None:
+                speech.fail(self.work, self.error)
+
+    @property
+    def unread(self) -> int:
+        """How many bytes of audio wait for a reader."""
+        return sum(message.audio.size for message in self._messages.values())
+
+    def feed(self, part: parts.Part) -> None:
+        """Puts one part into the stream it belongs to."""
+        match part:
+            case parts.Audio():
+                message = self._message(part.item_id)
+                message.become(_SPOKEN)
+                message.audio.put(_frame(part.audio))
+            case parts.Transcript():
+                self._message(part.item_id).text.put(part.text)
+            case parts.Text():
+                message = self._message(part.item_id)
+                message.become(_WRITTEN)
+                message.text.put(part.text)
+            case parts.ContentStarted():
+                spoken = part.kind == "audio"
+                self._message(part.item_id).become(_SPOKEN if spoken else _WRITTEN)
+            case _:
+                self._item(part)
+
+    def end(self, outcome: Outcome, error: ReplyError | None) -> None:
+        """Ends every stream. Before that, a failure is told to the speech, which then still lives."""
+        self.error = error
+        if self.work is not None and error is not None:
+            speech.fail(self.work, error)
+        elif self.work is not None and isinstance(outcome, Completed):
+            speech.clear(self.work, ReplyError)
+        self.event.response_id = self.event.response_id or outcome.response_id
+        self.event.settled.set_result(outcome)
+        for message in self._messages.values():
+            message.end(self._usual)
+        self._message_stream.close()
+        self._function_stream.close()
+
+    def _item(self, part: parts.ItemStarted | parts.FunctionCall | parts.ItemEnded) -> None:
+        match part:
+            case parts.ItemStarted() if part.item.type == "message":
+                self._message(part.item_id)
+            case parts.ItemEnded() if part.item_id in self._messages:
+                self._messages[part.item_id].end(self._usual)
+            case parts.FunctionCall():
+                self._function_stream.put(
+                    llm.FunctionCall(
+                        id=part.item_id,
+                        call_id=part.call_id,
+                        name=part.name,
+                        arguments=part.arguments,
+                    )
+                )
+            case _:
+                pass  # other items (hosted tools, reasoning) have no place in LiveKit's event
+
+    def _message(self, item_id: str) -> Message:
+        """The message, begun here if nothing announced it before its content came."""
+        message = self._messages.get(item_id)
+        if message is None:
+            message = self._messages[item_id] = Message(item_id, self)
+            if self._usual == _WRITTEN:
+                message.become(_WRITTEN)
+                message.audio.close()
+            self._message_stream.put(message.public)
+        return message
+
+
+def _bytes(frame: rtc.AudioFrame) -> int:
+    return frame.samples_per_channel * 2
+
+
+def _frame(samples: bytes) -> rtc.AudioFrame:
+    whole = len(samples) & ~1  # a sample has two bytes
+    return rtc.AudioFrame(
+        data=samples[:whole] if whole != len(samples) else samples,
+        sample_rate=SAMPLE_RATE,
+        num_channels=NUM_CHANNELS,
+        samples_per_channel=whole // 2,
+    )

@@ -1,0 +1,152 @@
+"""What the server says, as LiveKit's events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from livekit.agents import llm
+
+from rejoinder.core import blame
+from rejoinder.core import effects as ef
+from rejoinder.core.outcomes import Failed, Lost
+from rejoinder.livekit import metrics, options
+from rejoinder.livekit.conversation import Conversation
+from rejoinder.livekit.emitter import Listeners
+from rejoinder.livekit.errors import ReplyError, SessionEnded, SessionError
+from rejoinder.livekit.generation import ReplyCreatedEvent
+from rejoinder.wire.server_events import ConversationItemInputAudioTranscriptionCompleted
+from rejoinder.wire.session import SessionConfig
+
+logger = logging.getLogger("rejoinder.livekit")
+
+_DEADLY = (blame.About.FATAL, blame.About.SESSION_EXPIRED)
+
+
+class News:
+    """Announces things to those who listen. ``closing``: `aclose` was called, so the end is no news."""
+
+    def __init__(
+        self,
+        listeners: Listeners,
+        source: metrics.Source,
+        config: Callable[[], SessionConfig],
+    ) -> None:
+        self.closing = False
+        self._listeners = listeners
+        self._source = source
+        self._config = config
+        self._began_at = asyncio.get_running_loop().time()
+
+    def tell(self, notice: ef.Notice, conversation: Conversation) -> None:
+        """Whatever follows from a notice for those who listen."""
+        match notice:
+            case ef.SessionChanged(created=True):
+                seconds = asyncio.get_running_loop().time() - self._began_at
+                self._emit("metrics_collected", metrics.of_connection(seconds, self._source))
+            case ef.SpeechStarted():
+                self._emit("input_speech_started", llm.InputSpeechStartedEvent())
+            case ef.SpeechStopped():
+                transcribed = options.transcription(self._config()) is not None
+                stopped = llm.InputSpeechStoppedEvent(user_transcription_enabled=transcribed)
+                self._emit("input_speech_stopped", stopped)
+            case ef.TranscriptDelta(item_id, _, text) if text:
+                self._transcribed(item_id, text, is_final=False)
+            case ef.TranscriptDone():
+                self._heard(notice, conversation)
+            case ef.ResponseEnded():
+                self._emit("metrics_collected", metrics.of_response(notice, self._source))
+            case ef.ServerErrorSeen(error, benign=False, suspected=False):
+                words = error.message or error.code or "the server reported an error"
+                self.failed(SessionError(words, code=error.code or error.type))
+            case ef.Ended(close) if not self.closing:
+                self._error(SessionEnded.by(close), recoverable=False)
+            case _:
+                self._item(notice, conversation)
+
+    def reply_created(self, event: ReplyCreatedEvent) -> None:
+        """A response surfaces."""
+        self._emit("generation_created", event)
+
+    def reply_failed(self, error: ReplyError) -> None:
+        """A reply failed. One that took the session with it is reported as the session's end."""
+        match error.outcome:
+            case Lost():
+                return
+            case Failed(error=cause) if blame.subject(cause) in _DEADLY:
+                return
+            case _:
+                self.failed(error)
+
+    def failed(self, error: llm.RealtimeError) -> None:
+        """Something failed, and the session goes on."""
+        self._error(error, recoverable=True)
+
+    def _error(self, error: llm.RealtimeError, *, recoverable: bool) -> None:
+        told = llm.RealtimeModelError(
+            timestamp=time.time(), label=self._source.label, error=error, recoverable=recoverable
+        )
+        self._emit("error", told)
+
+    def _item(self, notice: ef.Notice, conversation: Conversation) -> None:
+        match notice:
+            case ef.ItemAdded(item, previous):
+                added = conversation.read(item)
+                if added is not None:
+                    told = llm.RemoteItemAddedEvent(previous_item_id=previous, item=added)
+                    self._emit("remote_item_added", told)
+            case ef.ItemDeleted(item_id):
+                conversation.forget(item_id)
+            case _:
+                pass  # nothing that LiveKit has a word for
+
+    def _heard(self, done: ef.TranscriptDone, conversation: Conversation) -> None:
+        """The user's words are final, also when the transcription failed: somebody waits for them."""
+        confidence, event = None, done.event
+        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            confidence = metrics.confidence(event.logprobs)
+            conversation.trust(done.item_id, confidence)
+        else:
+            logger.warning("the server could not transcribe the user's speech: %s", done.error)
+        began_at = _wall_clock(done.speech_started_at)
+        self._transcribed(
+            done.item_id, done.text, is_final=True, confidence=confidence, began_at=began_at
+        )
+        if isinstance(event, ConversationItemInputAudioTranscriptionCompleted):
+            by = options.transcription(self._config())
+            model = by.model if by is not None and isinstance(by.model, str) else None
+            cost = metrics.of_transcription(event, model, self._source)
+            if cost is not None:
+                self._emit("metrics_collected", cost)
+
+    def _transcribed(
+        self,
+        item_id: str,
+        text: str,
+        *,
+        is_final: bool,
+        confidence: float | None = None,
+        began_at: float | None = None,
+    ) -> None:
+        self._emit(
+            "input_audio_transcription_completed",
+            llm.InputTranscriptionCompleted(
+                item_id=item_id,
+                transcript=text,
+                is_final=is_final,
+                confidence=confidence,
+                turn_started_at=began_at,
+            ),
+        )
+
+    def _emit(self, event: str, *args: object) -> None:
+        self._listeners.tell(event, *args)
+
+
+def _wall_clock(moment: float | None) -> float | None:
+    """A moment of the loop's clock as seconds since the epoch."""
+    if moment is None:
+        return None
+    return time.time() - (asyncio.get_running_loop().time() - moment)

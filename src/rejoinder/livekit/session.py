@@ -1,0 +1,371 @@
+"""`RealtimeSession`: LiveKit's calls in, the server's news out. It only routes.
+
+Replies live in `replies` and `generation`, the chat context in `conversation`, the session's settings
+in `configuration`, the microphone in `audio`; what is announced, in `news`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+from livekit import rtc
+from livekit.agents import llm
+from livekit.agents.types import NOT_GIVEN, NotGivenOr
+from livekit.agents.utils import is_given
+
+from rejoinder.client.edit import Edit
+from rejoinder.client.response import Response
+from rejoinder.client.streams import Sink
+from rejoinder.core import effects as ef
+from rejoinder.core.outcomes import Close
+from rejoinder.errors import ConfigurationError, EditError, EditRefused
+from rejoinder.livekit import metrics, options
+from rejoinder.livekit.audio import Microphone
+from rejoinder.livekit.chat_context import Create, Delete, Truncate, image_message, to_wire
+from rejoinder.livekit.configuration import Configuration
+from rejoinder.livekit.conversation import Conversation
+from rejoinder.livekit.emitter import Listeners
+from rejoinder.livekit.errors import SessionEnded, SessionError, UpdateError
+from rejoinder.livekit.news import News
+from rejoinder.livekit.replies import Listener, Replies, broken
+from rejoinder.livekit.settings import ConfiguredModel, capabilities
+from rejoinder.livekit.tools import describe
+from rejoinder.wire.session import Audio, AudioInput, SessionConfig
+
+logger = logging.getLogger("rejoinder.livekit")
+
+_EMPTY = "input_audio_buffer_commit_empty"
+_SERVER_EVENT = "openai_server_event_received"
+_CLIENT_EVENT = "openai_client_event_queued"
+
+
+class RealtimeSession(
+    llm.RealtimeSession[Literal["openai_server_event_received", "openai_client_event_queued"]]
+):
+    """One realtime session, made by `RealtimeModel.session`. It connects in the background.
+
+    Events, beside LiveKit's own: ``openai_server_event_received`` and ``openai_client_event_queued``,
+    each event of the protocol as a dict, before it is looked at and when it is sent.
+
+    Every reply that is asked for settles, and every stream ends. After `aclose`, or after an ``error``
+    event that is not recoverable, methods that return a result fail at once with a
+    `llm.RealtimeError` (code ``session_closed`` after `aclose`); the others do nothing.
+    """
+
+    def __init__(
+        self, realtime_model: ConfiguredModel, *, turn_detection_disabled: bool = False
+    ) -> None:
+        """Raises `ConfigurationError` outside of a running event loop."""
+        super().__init__(realtime_model)
+        settings, config = realtime_model.settings, realtime_model.settings.config
+        if turn_detection_disabled:
+            off = SessionConfig(audio=Audio(input=AudioInput(turn_detection=None)))
+            config = options.merged(config, off)
+        self._listeners = Listeners()
+        self._client = settings.connect(
+            config,
+            on_response=self._begun_by_server,
+            on_notice=self._notice,
+            on_event_in=self._event_in,
+            on_event_out=self._event_out,
+        )
+        source = metrics.Source(realtime_model.label, settings.model, settings.provider)
+        self._news = News(self._listeners, source, lambda: self._configuration.wanted)
+        self._configuration = Configuration(self._client, config, self._news.failed)
+        self._conversation = Conversation(self._client)
+        self._replies = Replies(Listener(self._news.reply_created, self._news.reply_failed))
+        self._microphone = Microphone()
+        self._tools = llm.ToolContext.empty()
+
+    # -- what it is --
+
+    @property
+    def capabilities(self) -> llm.RealtimeCapabilities:
+        """What this session can do now; turn detection may be off here and on for the model."""
+        free = self._realtime_model.capabilities.can_disable_turn_detection
+        return capabilities(self._configuration.wanted, can_disable=free)
+
+    @property
+    def chat_ctx(self) -> llm.ChatContext:
+        """The conversation as the server has told it: a fresh list over shared items."""
+        return llm.ChatContext(self._conversation.items())
+
+    @property
+    def tools(self) -> llm.ToolContext:
+        """A copy of the tools that the model may call."""
+        return self._tools.copy()
+
+    @property
+    def has_active_generation(self) -> bool:
+        """Whether a reply is under way, or asked for."""
+        return bool(self._replies.live)
+
+    # -- replies --
+
+    def generate_reply(
+        self,
+        *,
+        instructions: NotGivenOr[str] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
+        tools: NotGivenOr[list[llm.Tool]] = NOT_GIVEN,
+    ) -> asyncio.Future[llm.GenerationCreatedEvent]:
+        """Asks for a reply. ``instructions`` are added to the session's, the rest replaces it.
+
+        The future always settles, at the reply's first output or at its end: with the event (its
+        ``outcome`` awaits how the reply ended), or with an `llm.RealtimeError` that carries ``code``
+        and ``outcome``. Cancelling it cancels the reply on the server.
+        """
+        if self._over:
+            return broken(self._closed())
+        common = self._configuration.wanted.instructions
+        own = instructions if is_given(instructions) else None
+        both = [text for text in (common, own) if isinstance(text, str) and text]
+
+        def create(sink: Sink) -> Response:
+            return self._client.create_response(
+                instructions="\n".join(both) if own else None,
+                tool_choice=options.wire_tool_choice(tool_choice)
+                if is_given(tool_choice)
+                else None,
+                tools=describe(tools)[0] if is_given(tools) else None,
+                sink=sink,
+            )
+
+        try:
+            return self._replies.ask(create, audio=options.speaks(self._configuration.wanted))
+        except ConfigurationError as error:
+            return broken(SessionError(error.message, code="invalid_request"))
+
+    def interrupt(self) -> None:
+        """Cancels the replies of the speech for which it is called, or, outside of a speech, all those
+        of the conversation. Does nothing when there are none."""
+        self._replies.interrupt()
+
+    def truncate(
+        self,
+        *,
+        message_id: str,
+        modalities: list[Literal["text", "audio"]],
+        audio_end_ms: int,
+        audio_transcript: NotGivenOr[str] = NOT_GIVEN,
+    ) -> None:
+        """Makes the server forget what the user did not hear of a message; all of it at 0 ms."""
+        if self._over:
+            return
+        if "audio" not in modalities:
+            if is_given(audio_transcript):
+                self._conversation.reword(message_id, audio_transcript)
+        elif audio_end_ms > 0:
+            self._conversation.send([Truncate(message_id, audio_end_ms)])
+        else:
+            self._conversation.send([Delete(message_id)])
+
+    # -- the user --
+
+    def push_audio(self, frame: rtc.AudioFrame) -> None:
+        """Adds microphone audio of 8 to 192 kHz, any number of channels.
+
+        Raises `ConfigurationError` for other rates. Before there is a connection the newest 5 s are
+        kept.
+        """
+        for samples in self._microphone.push(frame):
+            self._append(samples)
+
+    def push_video(self, frame: rtc.VideoFrame) -> None:
+        """Shows the model a frame, as an image in a user message."""
+        item = to_wire(image_message(frame))
+        if item is not None and not self._over:
+            self._conversation.send([Create(item, None)])
+
+    def commit_audio(self) -> None:
+        """Ends the user's turn; one of 100 ms or less is not worth it and joins the next."""
+        rest, worth_it = self._microphone.flush()
+        if rest:
+            self._append(rest)
+        if worth_it and not self._over:
+            self._configuration.watch(self._committed(self._client.commit_audio()))
+
+    def clear_audio(self) -> None:
+        """Forgets what the user has said since the last turn."""
+        self._microphone.clear()
+        if not self._over:
+            self._client.clear_audio()
+
+    # -- updates --
+
+    async def update_chat_ctx(self, chat_ctx: llm.ChatContext) -> None:
+        """Makes the server's conversation the one given; see `Conversation.update`."""
+        self._check()
+        await self._conversation.update(chat_ctx)
+
+    async def update_instructions(self, instructions: str) -> None:
+        """Replaces the session's instructions; see `Configuration.update`."""
+        self._check()
+        await self._configuration.update(SessionConfig(type="realtime", instructions=instructions))
+
+    async def update_tools(self, tools: list[llm.Tool]) -> None:
+        """Replaces the session's tools, those left out that the protocol cannot express; see
+        `Configuration.update`. `tools` shows them from now on, and the old ones after a refusal."""
+        self._check()
+        described, kept = describe(tools)
+        before, self._tools = self._tools, llm.ToolContext(kept)
+        try:
+            await self._configuration.update(SessionConfig(type="realtime", tools=described))
+        except UpdateError:
+            self._tools = before
+            raise
+
+    def update_options(
+        self,
+        *,
+        tool_choice: NotGivenOr[llm.ToolChoice | None] = NOT_GIVEN,
+        voice: NotGivenOr[str] = NOT_GIVEN,
+        turn_detection: NotGivenOr[Any] = NOT_GIVEN,
+        max_response_output_tokens: NotGivenOr[int | Literal["inf"] | None] = NOT_GIVEN,
+        input_audio_transcription: NotGivenOr[Any] = NOT_GIVEN,
+        input_audio_noise_reduction: NotGivenOr[Any] = NOT_GIVEN,
+        speed: NotGivenOr[float] = NOT_GIVEN,
+        tracing: NotGivenOr[Any] = NOT_GIVEN,
+        truncation: NotGivenOr[Any] = NOT_GIVEN,
+        reasoning: NotGivenOr[Any] = NOT_GIVEN,
+    ) -> None:
+        """Changes options of this session. What the server refuses is undone and reported by an
+        ``error`` event. Raises `ConfigurationError` naming an option that cannot be read."""
+        said = options.given(
+            tool_choice=tool_choice,
+            voice=voice,
+            turn_detection=turn_detection,
+            max_response_output_tokens=max_response_output_tokens,
+            input_audio_transcription=input_audio_transcription,
+            input_audio_noise_reduction=input_audio_noise_reduction,
+            speed=speed,
+            tracing=tracing,
+            truncation=truncation,
+            reasoning=reasoning,
+        )
+        self.configure(said)
+
+    def configure(self, said: SessionConfig) -> None:
+        """Changes what ``said`` says of this session's configuration, if that is news."""
+        if not self._over:
+            self._configuration.change(said)
+
+    async def _update_session(
+        self,
+        *,
+        instructions: NotGivenOr[str] = NOT_GIVEN,
+        chat_ctx: NotGivenOr[llm.ChatContext] = NOT_GIVEN,
+        tools: NotGivenOr[list[llm.Tool]] = NOT_GIVEN,
+    ) -> None:
+        """LiveKit's update of everything at once: all is sent before any answer is waited for."""
+        updates = [
+            self.update_instructions(instructions) if is_given(instructions) else None,
+            self.update_chat_ctx(chat_ctx) if is_given(chat_ctx) else None,
+            self.update_tools(tools) if is_given(tools) else None,
+        ]
+        results = await asyncio.gather(*filter(None, updates), return_exceptions=True)
+        for result in results:
+            if isinstance(result, llm.RealtimeError):
+                logger.warning("the session was not updated in full: %s", result)
+            elif result is not None:
+                raise result
+
+    # -- the wire --
+
+    def send_event(self, event: Any) -> None:
+        """Sends a client event of the protocol: a dict, or an object of the `openai` package.
+
+        Nobody waits for its answer; a response that it starts counts as one of the server's own.
+        Raises `SessionEnded` after the end and `ConfigurationError` for what is no event.
+        """
+        self._check()
+        dump = getattr(event, "model_dump", None)
+        plain = dump(by_alias=True, exclude_unset=True) if callable(dump) else event
+        if not isinstance(plain, Mapping):
+            raise ConfigurationError(f"event: expected a dict or an event object, got {event!r}")
+        self._client.send(plain)
+
+    async def aclose(self) -> None:
+        """Ends the session: settles every reply, ends every stream, closes the socket.
+
+        Takes 2 s at most (``timeouts.close``), never raises, and may be called again. Cancelling it
+        leaves the closing under way.
+        """
+        self._news.closing = True
+        await self._client.aclose()
+        await self._configuration.settled()
+
+    # -- listeners --
+
+    def on(self, event: Any, callback: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """Registers a plain function, or decorates one. What it raises is logged and harms nobody."""
+        if callback is None:
+            return lambda decorated: self.on(event, decorated)
+        super().on(event, callback)
+        self._listeners.add(event, callback)
+        return callback
+
+    def off(self, event: Any, callback: Callable[..., Any]) -> None:
+        """Takes a function out, if it is registered."""
+        super().off(event, callback)
+        self._listeners.remove(event, callback)
+
+    def emit(self, event: Any, *args: Any) -> None:
+        """Calls everybody who listens to an event."""
+        self._listeners.tell(event, *args)
+
+    # -- what the client tells --
+
+    def _begun_by_server(self, response: Response) -> Sink | None:
+        return self._replies.adopt(response, audio=options.speaks(self._configuration.wanted))
+
+    def _notice(self, notice: ef.Notice) -> None:
+        if isinstance(notice, ef.Committed):
+            self._microphone.committed()
+        self._news.tell(notice, self._conversation)
+
+    def _event_in(self, frame: str | bytes, event: object) -> None:
+        if self._listeners.any(_SERVER_EVENT):
+            self._raw(_SERVER_EVENT, frame)
+
+    def _event_out(self, event: object, frame: bytes) -> None:
+        if self._listeners.any(_CLIENT_EVENT):
+            self._raw(_CLIENT_EVENT, frame)
+
+    def _raw(self, name: str, frame: str | bytes) -> None:
+        try:
+            plain = msgspec.json.decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # no event: the journal has it
+        if isinstance(plain, dict):
+            self._listeners.tell(name, plain)
+
+    # -- inside --
+
+    def _append(self, samples: bytes) -> None:
+        if not self._over:
+            self._client.append_audio(samples)
+
+    async def _committed(self, edit: Edit) -> None:
+        try:
+            await edit
+        except EditRefused as error:
+            if error.code != _EMPTY or not options.responds(self._configuration.wanted):
+                raise UpdateError(error.message, code=error.code) from error
+        except EditError:
+            return  # the server says nothing of it, or has gone: that shows elsewhere
+
+    @property
+    def _over(self) -> bool:
+        return self._client.ended is not None
+
+    def _check(self) -> None:
+        if self._over:
+            raise self._closed()
+
+    def _closed(self) -> SessionEnded:
+        return SessionEnded.by(self._client.ended or Close("caller"))

@@ -1,0 +1,102 @@
+"""What a model hands to its sessions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from livekit.agents import llm, utils
+
+from rejoinder.client.session import Session
+from rejoinder.client.transport import HttpSession
+from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.livekit import options
+from rejoinder.wire.session import SessionConfig
+
+_USER_AGENT = "LiveKit Agents"
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """How sessions connect, and the configuration that they begin with."""
+
+    config: SessionConfig
+    model: str
+    api_key: str
+    base_url: str
+    timeouts: Timeouts
+    busy: Literal["wait", "fail"]
+    http_session: HttpSession | None = None
+    journal: Callable[..., None] | None = None
+
+    @property
+    def provider(self) -> str:
+        """Host and port of the server."""
+        return urlsplit(self.base_url).netloc
+
+    def connect(
+        self,
+        config: SessionConfig,
+        *,
+        on_response: OnResponse,
+        on_notice: OnNotice,
+        on_event_in: OnEvent,
+        on_event_out: OnEvent,
+    ) -> Session:
+        """A session that connects in the background. Needs a running event loop."""
+        return Session.start(
+            model=self.model,
+            api_key=self.api_key,
+            base_url=self.base_url,
+            session=config,
+            timeouts=self.timeouts,
+            busy=self.busy,
+            http_session=self.http_session or _http_session_of_job(),
+            headers={"User-Agent": _USER_AGENT},
+            journal=self.journal,
+            on_response=on_response,
+            on_notice=on_notice,
+            on_event_in=on_event_in,
+            on_event_out=on_event_out,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Settings of {self.model} at {self.provider}>"  # the key is nobody's business
+
+
+class ConfiguredModel(llm.RealtimeModel):
+    """A realtime model with settings: what `RealtimeSession` needs to know of its model."""
+
+    settings: Settings
+
+
+def capabilities(config: SessionConfig, *, can_disable: bool) -> llm.RealtimeCapabilities:
+    """What LiveKit may expect of a session with this configuration.
+
+    ``can_disable``: whether LiveKit may take turn detection over, because the user said nothing of it.
+    """
+    return llm.RealtimeCapabilities(
+        message_truncation=True,
+        turn_detection=options.responds(config),
+        can_disable_turn_detection=can_disable,
+        user_transcription=options.transcription(config) is not None,
+        auto_tool_reply_generation=False,
+        audio_output=options.speaks(config),
+        manual_function_calls=True,
+        mutable_chat_context=True,
+        mutable_instructions=True,
+        mutable_tools=True,
+        per_response_tool_choice=True,
+        supports_say=False,
+        supports_overlapping_speech=False,
+    )
+
+
+def _http_session_of_job() -> HttpSession | None:
+    """The session that LiveKit's worker shares within a job (proxy and certificates included)."""
+    with contextlib.suppress(RuntimeError):  # outside of a job there is none
+        return utils.http_context.http_session()
+    return None

@@ -1,0 +1,171 @@
+"""The chat context and the server's conversation, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from livekit.agents import llm
+
+from rejoinder.livekit import UpdateError
+from rejoinder.testing import Run
+from rejoinder.wire.client_events import (
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemTruncate,
+)
+from tests.livekit.talk import Talk, messages, talking
+
+
+def on_the_server(talk: Talk) -> list[str]:
+    return [item.id or "" for item in talk.peer.core.conversation.items()]
+
+
+def test_the_servers_conversation_follows_the_chat_context(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            added: list[llm.RemoteItemAddedEvent] = []
+            talk.session.on("remote_item_added", added.append)
+
+            await talk.session.update_chat_ctx(messages("a", "b", "c"))
+            assert on_the_server(talk) == ["item_a", "item_b", "item_c"]
+            assert [told.previous_item_id for told in added] == [None, "item_a", "item_b"]
+
+            await talk.session.update_chat_ctx(messages("c", "d", "a"))
+            assert on_the_server(talk) == ["item_c", "item_d", "item_a"]
+            assert [item.id for item in talk.session.chat_ctx.items] == on_the_server(talk)
+
+            await talk.session.update_chat_ctx(talk.session.chat_ctx)
+            assert len(talk.said(ConversationItemCreate)) == 5
+            assert len(talk.said(ConversationItemDelete)) == 2
+
+    run(main())
+
+
+def test_a_refused_item_does_not_fail_the_others(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            wanted = messages("a", "b")
+            wanted.items.insert(
+                1, llm.ChatMessage(id="no good id", role="user", content=["refused"])
+            )
+            wanted.items.pop()
+            wanted.items.append(
+                llm.FunctionCallOutput(id="item_o", call_id="c", output="?", is_error=False)
+            )
+            with caplog.at_level(logging.WARNING, logger="rejoinder.livekit"):
+                await talk.session.update_chat_ctx(wanted)
+
+            assert on_the_server(talk) == ["item_a"]
+            assert "refused a change of the chat context" in caplog.text
+
+    run(main())
+
+
+def test_an_item_that_cannot_be_written_down_is_left_out(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            wanted = messages("a")
+            wanted.items.append(
+                llm.ChatMessage(id="item_b", role="user", content=["half a pair: \ud800"])
+            )
+            with caplog.at_level(logging.WARNING, logger="rejoinder.livekit"):
+                await talk.session.update_chat_ctx(wanted)
+
+            assert on_the_server(talk) == ["item_a"]
+            assert "cannot be sent" in caplog.text
+
+    run(main())
+
+
+def test_an_update_that_nobody_answers_fails_within_the_edit_clock(run: Run) -> None:
+    async def main() -> None:
+        async with talking("no-conversation-items") as talk:
+            asked_at = asyncio.get_running_loop().time()
+            updates = [talk.session.update_chat_ctx(messages("a", *"bcd"[:n])) for n in range(3)]
+            results = await asyncio.gather(*updates, return_exceptions=True)
+
+            assert asyncio.get_running_loop().time() - asked_at == pytest.approx(5.0, abs=0.1)
+            assert [type(result) for result in results] == [UpdateError] * 3
+            assert all(isinstance(result, llm.RealtimeError) for result in results)
+            assert len(talk.said(ConversationItemCreate)) == 3
+
+    run(main())
+
+
+def test_an_update_during_another_one_repeats_nothing(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            await asyncio.gather(
+                talk.session.update_chat_ctx(messages("a", "b")),
+                talk.session.update_chat_ctx(messages("a", "b", "c")),
+                talk.session.update_chat_ctx(messages("b", "c")),
+            )
+
+            assert on_the_server(talk) == ["item_b", "item_c"]
+            assert len(talk.said(ConversationItemCreate)) == 3
+            assert len(talk.said(ConversationItemDelete)) == 1
+
+    run(main())
+
+
+def test_items_of_the_context_stay_the_same_while_nothing_changes(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            await talk.session.update_chat_ctx(messages("a", "b"))
+            before = talk.session.chat_ctx
+            await talk.reply()
+            after = talk.session.chat_ctx
+
+            assert after.items[0] is before.items[0]
+            assert after.items is not before.items
+
+    run(main())
+
+
+def test_truncation(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            await talk.reply()
+            message = talk.session.chat_ctx.items[0]
+            talk.session.truncate(message_id=message.id, modalities=["audio"], audio_end_ms=700)
+            heard = llm.ChatMessage(id=message.id, role="assistant", content=["Good morning"])
+            await talk.session.update_chat_ctx(llm.ChatContext([heard]))
+
+            assert [event.audio_end_ms for event in talk.said(ConversationItemTruncate)] == [700]
+            assert talk.said(ConversationItemDelete) == []
+            assert talk.said(ConversationItemCreate) == []
+            kept = talk.session.chat_ctx.items[0]
+            assert isinstance(kept, llm.ChatMessage)
+            assert kept.content == []
+
+            talk.session.truncate(message_id=message.id, modalities=["audio"], audio_end_ms=0)
+            await talk.reply()
+            assert message.id not in on_the_server(talk)
+
+    run(main())
+
+
+def test_truncation_of_a_written_reply(run: Run) -> None:
+    async def main() -> None:
+        async with talking(modalities=["text"]) as talk:
+            await talk.reply()
+            message = talk.session.chat_ctx.items[0]
+            talk.session.truncate(
+                message_id=message.id,
+                modalities=["text"],
+                audio_end_ms=0,
+                audio_transcript="Good morning",
+            )
+            await talk.reply()
+
+            kept = talk.session.chat_ctx.items[0]
+            assert isinstance(kept, llm.ChatMessage)
+            assert (kept.id, kept.content) == (message.id, ["Good morning"])
+
+    run(main())
