@@ -1,0 +1,65 @@
+"""`rejoinder` on the command line: one function per verb."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import metadata, util
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from rejoinder.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"rejoinder {metadata.version('rejoinder')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which one.")
+    ] = False,
+) -> None:
+    """Realtime voice sessions in which every reply is answered."""
+
+
+@app.command()
+def demo(
+    live: Annotated[
+        bool, typer.Option("--live", help="With OpenAI itself (needs OPENAI_API_KEY), no fault.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where reply.wav and session.jsonl go.")] = Path(
+        "demo-out"
+    ),
+) -> None:
+    """A spoken conversation with a local server that fails in the middle of a reply.
+
+    Takes about half a minute. The exit code is 0 only if every reply ended as expected.
+    """
+    console = Console()
+    if util.find_spec("livekit") is None or util.find_spec("livekit.agents") is None:
+        _refuse(console, "the demo needs LiveKit Agents: pip install 'rejoinder[livekit]'")
+    from rejoinder.demo.hold import hold
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _refuse(console, f"--out {out}: {error.strerror}; name a directory that can be written to")
+    try:
+        good = asyncio.run(hold(out, console, live=live))
+    except ConfigurationError as error:
+        _refuse(console, error.message)
+    if not good:
+        raise typer.Exit(1)
+
+
+def _refuse(console: Console, why: str) -> NoReturn:
+    console.print(f"rejoinder: {why}", style="red", highlight=False)
+    raise typer.Exit(2)
