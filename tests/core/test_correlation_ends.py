@@ -78,14 +78,24 @@ def test_an_end_is_news_once_whatever_comes_after() -> None:
     assert (ended.key, ended.response.status, ended.created_at) == ("a", "completed", 0.0)
 
 
+def test_an_end_that_comes_after_we_gave_up_is_news_all_the_same() -> None:
+    stage = begun()
+    stage.wait(12.0)
+    assert stage.session.state.responses.machines == {}
+    stage.done()
+    (ended,) = stage.notices(ef.ResponseEnded)
+    assert ended.response.id == "r1"
+    assert isinstance(stage.outcome(), TimedOut)
+
+
 def test_the_end_tells_when_what_happened() -> None:
     stage = asked()
     for moment in (stage.created, stage.item, lambda: stage.audio(5), lambda: stage.text("x")):
         stage.wait(1.0)
         moment()
+    stage.wait(1.0)
     stage.audio(5)
     stage.text("y")
-    stage.wait(1.0)
     stage.done()
     (ended,) = stage.notices(ef.ResponseEnded)
     moments = (ended.created_at, ended.first_audio_at, ended.first_text_at, ended.ended_at)
@@ -125,6 +135,13 @@ def test_nothing_to_cancel_ends_the_one_whose_cancel_is_named(
     assert all(isinstance(stage.outcome(key), Cancelled) for key in settled)
 
 
+def test_nothing_to_cancel_that_names_a_cancel_of_somebody_elses_ends_nothing() -> None:
+    stage = begun()
+    stage.cancel()
+    stage.error(code=NOT_ACTIVE, event_id="x")
+    assert not stage.settled()
+
+
 @pytest.mark.parametrize("seconds", [0.0, 2.0], ids=["cancelling", "draining"])
 def test_nothing_to_cancel_without_a_name_ends_the_only_one_that_was_cancelled(
     seconds: float,
@@ -145,6 +162,15 @@ def test_an_error_in_answer_to_a_cancel_blames_nobody() -> None:
     assert stage.odd() == ["odd"]
     stage.wait(1.5)
     assert not stage.settled("c")
+
+
+@pytest.mark.parametrize("event_id", ["first.1", "first.cancel"])
+def test_an_error_that_names_what_is_over_blames_nobody(event_id: str) -> None:
+    stage = beside("a")
+    stage.error(code="boom", event_id=event_id)
+    assert stage.odd() == ["odd"]
+    stage.wait(1.5)
+    assert not stage.settled("a")
 
 
 # -- what is over --

@@ -90,6 +90,9 @@ def test_the_table_can_be_drawn() -> None:
     lines = drawn().splitlines()
     assert len(lines) == 2 + len(Trigger)
     assert all(line.count("|") == len(State) + 2 for line in lines)
+    (cancel,) = (line for line in lines if line.startswith("| **CANCEL** |"))
+    start = "| **CANCEL** | settle → OVER | settle → ORPHANED | cancel by id → CANCELLING | · |"
+    assert cancel.startswith(start)
 
 
 # -- the running core against a rule-breaking server --
@@ -149,6 +152,11 @@ WORDS: dict[str, Callable[[Session], inp.Input]] = {
     "a done": lambda s: done("r1", "a"),
     "r3 done": lambda s: done("r3"),
     "bodiless done": lambda s: done(None),
+    "bodiless done with output": lambda s: frame(
+        "response.done",
+        response={"status": "completed", "output": [{"id": "i", "type": "message"}]},
+    ),
+    "an id that is a key": lambda s: created("b", "a"),
     "error": lambda s: error(),
     "a refused": lambda s: error("invalid_value", "a.1"),
     "a busy": lambda s: error(BUSY, "a.1"),
@@ -205,6 +213,15 @@ class Play:
             case _:
                 return
 
+    def fall_silent(self) -> None:
+        """Nothing more comes, so every clock runs out."""
+        while (due := self.session.next_deadline()) is not None:
+            self.now = max(self.now, due)
+            self.feed(inp.Tick())
+        assert self.settled >= self.asked | self.open, "somebody waits for ever"
+        assert self.session.state.responses.machines == {}, "something is left behind"
+        assert self.session.state.responses.by_id == {}, "a name is left behind"
+
     def close(self) -> None:
         self.feed(inp.Shut())
         assert self.settled >= self.asked | self.open, "somebody waits for ever"
@@ -237,13 +254,18 @@ def test_no_order_of_events_breaks_the_promise(start: tuple[str, ...]) -> None:
     assert len(seen) > 500
 
 
-@given(st.lists(st.sampled_from(sorted(WORDS)), max_size=40), st.sampled_from(["shut", "lost"]))
+ENDS = ["shut", "lost", "silence"]
+
+
+@given(st.lists(st.sampled_from(sorted(WORDS)), max_size=40), st.sampled_from(ENDS))
 def test_no_longer_play_breaks_the_promise(words: list[str], end: str) -> None:
     play = Play()
     for word in words:
         play.say(word)
     if end == "lost":
         play.feed(inp.Disconnected(Close("network", 1006)))
+    if end == "silence":
+        play.fall_silent()
     play.close()
 
 

@@ -160,6 +160,14 @@ def test_an_error_after_which_nothing_can_succeed_ends_the_session_in_the_server
     assert stage.last[-1] == ef.Hangup()
 
 
+def test_a_fatal_error_may_have_no_words() -> None:
+    stage = speaking()
+    stage.error(code="insufficient_quota", message=None)
+    (ended,) = stage.notices(ef.Ended)
+    assert ended.close.reason == ""
+    assert stage.outcome().describe() == "the server closed the connection"
+
+
 @pytest.mark.parametrize("event_id", ["a.1", "edit"])
 def test_a_fatal_error_is_fatal_whatever_it_names(event_id: str) -> None:
     stage = busy_session()

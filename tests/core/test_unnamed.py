@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from rejoinder.core import effects as ef
+from rejoinder.core import inputs as inp
 from rejoinder.core.outcomes import Completed, Failed
-from rejoinder.wire.client_events import ResponseCreate
+from rejoinder.wire.client_events import RawClientEvent, ResponseCreate
 from tests.core.stage import Stage, asked, begun, speaking
 
 
@@ -19,14 +20,97 @@ def test_an_unnamed_response_of_the_other_conversation_is_not_ours(
     asked_for: str, told: str | None
 ) -> None:
     stage = Stage()
+    stage.ask("first")
+    stage.created("r_first", None)
+    stage.done("r_first")
     stage.ask(conversation=asked_for)
     stage.created("r_other", None, conversation_id=told)
-    (opened,) = stage.all(ef.Open)
+    opened = stage.all(ef.Open)[-1]
     assert (opened.key, opened.asked, opened.default) == ("r_other", False, told is not None)
     stage.created("r1")
     stage.done("r1")
     assert isinstance(stage.outcome(), Completed)
     assert stage.outcome().response_id == "r1"
+
+
+def test_a_server_that_always_says_null_is_understood_all_the_same() -> None:
+    stage = Stage()
+    for key in ("a", "b"):
+        stage.ask(key)
+        stage.created(f"r_{key}", None, conversation_id=None)
+        stage.done(f"r_{key}")
+        assert isinstance(stage.outcome(key), Completed)
+    stage.hear("input_audio_buffer.speech_stopped", item_id="u1", audio_end_ms=900)
+    stage.created("r_server", None, conversation_id=None)
+    assert [o.default for o in stage.all(ef.Open)] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    "create", [ResponseCreate(), RawClientEvent({"type": "response.create"})], ids=["typed", "raw"]
+)
+def test_a_create_that_is_nobodys_request_is_answered_to_nobody(
+    create: ResponseCreate | RawClientEvent,
+) -> None:
+    stage = Stage()
+    stage.do(inp.Say(create))
+    stage.ask()
+    stage.created("r_raw", None, conversation_id=None)
+    stage.created("r1", "a")
+    stage.text("mine", "r1", "i1")
+    stage.text("a note", "r_raw", "i2")
+    stage.done("r1")
+    assert stage.outcome().delivered.text == "mine"
+    assert [(o.key, o.default) for o in stage.all(ef.Open)] == [("r_raw", False), ("a", True)]
+
+
+def test_an_answer_to_nobodys_create_that_never_comes_is_not_waited_for() -> None:
+    stage = Stage()
+    stage.do(inp.Say(ResponseCreate()))
+    stage.wait(10.0)
+    stage.ask()
+    stage.created("r1", None)
+    assert [o.key for o in stage.all(ef.Open)] == ["a"]
+
+
+def test_a_request_taken_for_refused_is_owed_nothing_and_the_next_goes_out_at_once() -> None:
+    stage = asked()
+    stage.error()
+    stage.wait(1.0)
+    assert stage.next_reply_works()
+    assert stage.now == 1.0
+
+
+def test_a_busy_refusal_that_names_nobody_means_the_one_that_was_answered_by_order() -> None:
+    stage = asked()
+    stage.created("r_server", None)
+    stage.error(code="conversation_already_has_active_response")
+    assert [w.key for w in stage.all(ef.Withdraw)] == ["a"]
+
+
+def test_a_harmless_error_does_not_cut_a_hosted_call_short() -> None:
+    stage = begun()
+    stage.hear(
+        "response.output_item.added",
+        response_id="r1",
+        output_index=0,
+        item={"id": "m1", "type": "mcp_call"},
+    )
+    stage.error()
+    stage.wait(30.0)
+    assert not stage.settled()
+    stage.wait(30.0)
+    assert isinstance(stage.outcome(), Failed)
+
+
+def test_a_server_that_gives_every_event_one_id_loses_nothing() -> None:
+    stage = speaking()
+    for delta in ("ha", "ho", "ha", "ha", "ha"):
+        stage.hear_frame(
+            '{"type":"response.output_text.delta","event_id":"always","response_id":"r1",'
+            f'"item_id":"i1","output_index":0,"content_index":0,"delta":"{delta}"}}'
+        )
+    stage.done()
+    assert stage.outcome().delivered.text == "half a hahohahaha"
 
 
 def test_an_id_taken_by_order_is_given_back_when_our_own_comes_by_name() -> None:
@@ -36,8 +120,10 @@ def test_an_id_taken_by_order_is_given_back_when_our_own_comes_by_name() -> None
     opened = [(o.key, o.response_id, o.asked) for o in stage.all(ef.Open)]
     assert opened == [("a", "r_server", True), ("r_server", "r_server", False), ("a", "r1", True)]
     assert [w.key for w in stage.all(ef.Withdraw)] == ["a"]
-    stage.text("mine", "r1", "i1")
+    stage.wait(0.9)
     stage.text("theirs", "r_server", "i2")
+    stage.wait(5.0)
+    stage.text("mine", "r1", "i1")
     stage.done("r1")
     stage.done("r_server")
     assert stage.outcome("a").delivered.text == "mine"

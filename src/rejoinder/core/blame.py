@@ -32,6 +32,8 @@ _ITEM_CODES = (
     "invalid_tool_call_id",
     "conversation_item",
 )
+_TRUNCATING = ("truncat", "already shorter than")
+"""Words about a truncation: refusals of one come without code and param (livekit/agents#6249)."""
 _SESSION_CODES = ("cannot_update_", "session_")
 
 
@@ -59,13 +61,17 @@ def subject(error: ErrorBody) -> About:
     if codes & _FATAL:
         return About.FATAL
     message = (error.message or "").lower()
-    if "session_expired" in codes or "maximum duration" in message:
+    long = "session" in message and "maximum duration" in message
+    if "session_expired" in codes or long:
         return About.SESSION_EXPIRED
     if BUSY_CODE in codes or "already has an active response" in message:
         return About.BUSY
     if _INACTIVE in codes or "no active response" in message:
         return About.INACTIVE
-    return _by_name(error.code or "", error.param or "")
+    about = _by_name(error.code or "", error.param or "")
+    if about is About.NOBODY and any(words in message for words in _TRUNCATING):
+        return About.ITEM
+    return about
 
 
 def benign(error: ErrorBody, about: About) -> bool:

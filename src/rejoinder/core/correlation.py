@@ -33,10 +33,17 @@ _BODILESS = ErrorBody(
 
 
 class Correlation(msgspec.Struct):
-    """Routes the events that begin and end responses. ``echoes``: the server returns our metadata."""
+    """Routes the events that begin and end responses.
+
+    ``echoes``: the server returns our metadata. ``tells``: it has named a conversation, so that null
+    means out-of-band; some servers write null always. ``unowned_at``: when a `response.create` went
+    out that is nobody's request here, and has not been answered yet.
+    """
 
     responses: Responses
     echoes: bool = False
+    tells: bool = False
+    unowned_at: float | None = None
 
     # -- beginnings --
 
@@ -46,6 +53,7 @@ class Correlation(msgspec.Struct):
         """`response.created`. ``announced``: a user turn awaits the server's own response."""
         response, facts = event.response, Facts(event, response=event.response)
         key = self._key(response.metadata)
+        self.tells = self.tells or isinstance(response.conversation_id, str)
         known = self.responses.named(response.id) is not None
         if known or not response.id or response.id in self.responses.machines:  # a key is no id
             yield ef.Announce(ef.Odd("odd", event))
@@ -73,13 +81,21 @@ class Correlation(msgspec.Struct):
     def _created_unnamed(
         self, now: float, response: ResponseObject, facts: Facts, announced: bool
     ) -> Iterator[ef.Effect]:
-        machine = None if self.echoes or announced else self._next_in_order(now, response)
+        others = self.echoes or announced or self._unowned(now)
+        machine = None if others else self._next_in_order(now, response)
         if machine is not None:
             machine.by_order = True
         else:
+            self.unowned_at = None
             machine = self.responses.found(now, response, State.QUEUED)
+            # A user turn is answered in the conversation, whatever a server that never tells says.
+            machine.default = machine.default or (announced and not self.tells)
         yield from self._supersede(now, machine)
         yield from self.responses.apply(now, machine, Trigger.CREATED, facts)
+
+    def _unowned(self, now: float) -> bool:
+        sent_at = self.unowned_at
+        return sent_at is not None and now - sent_at < self.responses.timeouts.created
 
     def _supersede(self, now: float, newer: Machine) -> Iterator[ef.Effect]:
         """A default response that begins while another runs has perhaps replaced it."""
@@ -92,9 +108,10 @@ class Correlation(msgspec.Struct):
         """Whose answer an unnamed `response.created` must be: the one request that is owed one, if it
         was asked for in the conversation that the response says it belongs to."""
         owed, told = self.owed(now), response.conversation_id
-        if len(owed) != 1 or (told is not msgspec.UNSET and owed[0].default is (told is None)):
+        if len(owed) != 1:
             return None
-        return owed[0]
+        elsewhere = told is None and self.tells if owed[0].default else isinstance(told, str)
+        return None if elsewhere else owed[0]
 
     def owed(self, now: float) -> list[Machine]:
         """The requests on the wire that may still be answered by `response.created`."""
@@ -182,8 +199,13 @@ class Correlation(msgspec.Struct):
         yield from self.responses.apply(now, machine, trigger, facts)
 
     def busy(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
-        """A busy refusal that names nobody: it means the one unanswered default create."""
-        waiting = [m for m in self.responses.within(State.REQUESTED) if m.default]
+        """A busy refusal that names nobody: it means the one default create that is unanswered, or
+        seems answered only because the order of events said so."""
+        waiting = [
+            m
+            for m in self.responses.within(State.REQUESTED, State.ACTIVE)
+            if m.default and (m.state is State.REQUESTED or m.mistakable)
+        ]
         if len(waiting) == 1:
             yield from self.responses.apply(now, waiting[0], Trigger.BUSY, facts)
 

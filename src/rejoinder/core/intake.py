@@ -57,9 +57,11 @@ def _seen(state: SessionState, event: ev.ServerEvent) -> bool:
     event_id = getattr(event, "event_id", None)
     if not event_id:
         return False
-    if state.recent.get(event_id) == event:
+    known = state.recent.get(event_id)
+    if known is not None and known == event:
         return True
-    state.recent[event_id] = event
+    # An id that stood for something else before names nothing: such a server is not deduplicated.
+    state.recent[event_id] = None if event_id in state.recent else event
     if len(state.recent) > _RECENT:
         del state.recent[next(iter(state.recent))]
     return False

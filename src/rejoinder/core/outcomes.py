@@ -205,7 +205,7 @@ class Lost(_Outcome, frozen=True):
 
     @property
     def retryable(self) -> bool:
-        return self.close.by == "network"
+        return self.close.by == "network" or self.code == "session_expired"
 
     @property
     def code(self) -> str | None:

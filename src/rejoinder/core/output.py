@@ -39,7 +39,6 @@ _DELTAS = (
 class OutputItem(msgspec.Struct):
     """What is known of one output item so far."""
 
-    type: str
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""
@@ -117,7 +116,7 @@ class Output(msgspec.Struct):
         if cut:
             return
         for item_id, known in self.items.items():
-            if known.type == "function_call" and known.arguments_done and not known.ended:
+            if known.arguments_done and not known.ended:
                 yield from self._called(item_id, known)
 
     def _told_otherwise(
@@ -131,17 +130,17 @@ class Output(msgspec.Struct):
         name = str(event.__struct_config__.tag)
         return self.names.setdefault((event.item_id, event.content_index, kind), name) != name
 
-    def _item(self, item_id: str, item_type: str) -> OutputItem:
+    def _item(self, item_id: str) -> OutputItem:
         known = self.items.get(item_id)
         if known is None:
-            known = self.items[item_id] = OutputItem(item_type)
+            known = self.items[item_id] = OutputItem()
         return known
 
     def _started(self, item: Item, index: int) -> Iterator[Part]:
         if not item.id:
             return
         new = item.id not in self.items  # its deltas may have come before it
-        known = self._item(item.id, item.type)
+        known = self._item(item.id)
         known.call_id, known.name = known.call_id or item.call_id, known.name or item.name
         if item.type == "mcp_call" and not known.ended:
             self.hosted.add(item.id)
@@ -155,7 +154,7 @@ class Output(msgspec.Struct):
         yield from self._announced(item_id, index, kind)
 
     def _announced(self, item_id: str, index: int, kind: str) -> Iterator[Part]:
-        content = self._item(item_id, "message").content
+        content = self._item(item_id).content
         if index not in content:
             content[index] = kind
             yield ContentStarted(item_id, index, kind)
@@ -170,7 +169,7 @@ class Output(msgspec.Struct):
         yield from self._announced(item_id, index, kind)
         if not text:
             return
-        words = self._item(item_id, "message").words
+        words = self._item(item_id).words
         words[index] = words.get(index, "") + text
         self.text.append(text)
         if kind == _AUDIO:
@@ -180,12 +179,12 @@ class Output(msgspec.Struct):
 
     def _all_words(self, item_id: str, index: int, kind: str, text: str | None) -> Iterator[Part]:
         """The whole text of a part: whatever of it the deltas left out."""
-        so_far = self._item(item_id, "message").words.get(index, "")
+        so_far = self._item(item_id).words.get(index, "")
         if text and text.startswith(so_far):
             yield from self._words(item_id, index, kind, text[len(so_far) :])
 
     def _call_of(self, item_id: str, call_id: str | None) -> OutputItem:
-        known = self._item(item_id, "function_call")
+        known = self._item(item_id)
         known.call_id = known.call_id or call_id
         return known
 
@@ -200,7 +199,7 @@ class Output(msgspec.Struct):
         if not item.id:
             return
         yield from self._started(item, index)
-        known = self._item(item.id, item.type)
+        known = self._item(item.id)
         if known.ended:
             return
         for content_index, part in enumerate(item.content or ()):
@@ -211,8 +210,6 @@ class Output(msgspec.Struct):
         self.hosted.discard(item.id)
         whole = item.status == "completed" or (item.status is None and not cut)
         if item.type == "function_call" and whole:
-            known.call_id = item.call_id or known.call_id
-            known.name = item.name or known.name
             known.arguments = item.arguments or known.arguments
             yield from self._called(item.id, known)
         known.ended = True

@@ -32,13 +32,17 @@ _MOST_PAST = 1024
 
 
 class Request(msgspec.Struct):
-    """What was asked of the server. ``sends``: how often it went out; ``sent_at``: last, else 0."""
+    """What was asked of the server. ``sends``: how often it went out; ``sent_at``: last, else 0.
+
+    ``refused``: an error that named nobody was taken for its refusal.
+    """
 
     params: ResponseParams
     wait: bool
     asked_at: float
     sends: int = 0
     sent_at: float = 0.0
+    refused: bool = False
 
 
 class Blame(msgspec.Struct, frozen=True):
@@ -133,9 +137,10 @@ class Responses(msgspec.Struct):
 
         A request that nobody waits for any more is owed its answer for as long as one that somebody
         waits for; after that the server has evidently swallowed it, and it must not be taken for the
-        answer to a later one.
+        answer to a later one. One that was taken for refused is owed nothing.
         """
-        return machine.request.sent_at + self.timeouts.created if machine.request else 0.0
+        request = machine.request
+        return request.sent_at + self.timeouts.created if request and not request.refused else 0.0
 
     # -- how they come and go --
 
@@ -165,6 +170,8 @@ class Responses(msgspec.Struct):
             machine.spent = machine.spent | {trigger}
         for act in cell.acts:
             yield from self._act(now, machine, trigger, act, facts)
+        if cell.to is State.ORPHANED and machine.request and machine.blame:
+            machine.request.refused = True
         if cell.to is not machine.state:
             self._enter(now, machine, cell.to)
         self._arm(now, machine)
@@ -346,7 +353,8 @@ class Responses(msgspec.Struct):
             return
         when, why = self._due(now, machine)
         blame = machine.blame
-        if blame is not None and blame.until < when:
+        running = machine.output.hosted  # a hosted call is silent for reasons of its own
+        if blame is not None and blame.until < when and not running:
             when, why = blame.until, "grace"
         self.deadlines.set(machine.key, when, why)
 

@@ -153,9 +153,12 @@ def _say(state: SessionState, now: float, given: inp.Say) -> Iterator[ef.Effect]
     if state.ended is not None:
         return
     event = given.event
-    event_id = event.raw.get("event_id") if isinstance(event, ce.RawClientEvent) else event.event_id
+    raw = event.raw if isinstance(event, ce.RawClientEvent) else {}
+    event_id = raw.get("event_id") if isinstance(event, ce.RawClientEvent) else event.event_id
     if isinstance(event_id, str):
         state.requests.name(event_id)
+    if isinstance(event, ce.ResponseCreate) or raw.get("type") == "response.create":
+        state.correlation.unowned_at = now
     if state.online:
         yield ef.Send(event)
     else:

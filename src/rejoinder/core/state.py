@@ -31,7 +31,7 @@ class SessionState(msgspec.Struct):
     outbox: Outbox
     conversation: Conversation = msgspec.field(default_factory=Conversation)
     input_audio: InputAudio = msgspec.field(default_factory=InputAudio)
-    recent: dict[str, ServerEvent] = {}
+    recent: dict[str, ServerEvent | None] = {}
     ended: Close | None = None
 
     @property
