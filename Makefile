@@ -29,7 +29,9 @@ demo: $(STAMP) ## a spoken conversation with a local server, a fault in the midd
 	@$(BIN)/rejoinder demo
 
 test: $(STAMP) ## all tests; the pure rooms (wire, core, server) must be covered whole
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest --numprocesses auto
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 check: $(STAMP) ## format, lint, types, imports, house rules: all of them, then the verdict

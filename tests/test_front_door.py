@@ -34,3 +34,26 @@ def test_every_name_is_there() -> None:
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         rejoinder.nonsense  # noqa: B018 (looking it up is what is tested)
+
+
+WITHOUT_LIVEKIT = """
+import sys
+sys.modules["livekit.agents"] = None
+try:
+    import rejoinder.livekit
+except ImportError as error:
+    assert "[livekit]" in str(error), error
+else:
+    raise AssertionError("rejoinder.livekit was imported without LiveKit")
+"""
+
+PLUGIN = """
+import sys
+import rejoinder.pytest_plugin
+assert "aiohttp" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("script", [WITHOUT_LIVEKIT, PLUGIN], ids=["without livekit", "plugin"])
+def test_what_is_not_needed_is_not_loaded_or_asked_for_by_name(script: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)

@@ -39,27 +39,26 @@ def demo(
         "demo-out"
     ),
 ) -> None:
-    """A spoken conversation with a local server that fails in the middle of a reply.
+    """A spoken conversation, one reply of it cut off.
 
-    Takes about half a minute. The exit code is 0 only if every reply ended as expected.
+    It is held with a local server, which fails in the middle of the third answer. Takes about half a
+    minute. The exit code is 0 only if every reply ended as expected.
     """
-    console = Console()
     if util.find_spec("livekit") is None or util.find_spec("livekit.agents") is None:
-        _refuse(console, "the demo needs LiveKit Agents: pip install 'rejoinder[livekit]'")
-    from rejoinder.demo.hold import hold
+        _refuse("the demo needs LiveKit Agents: install rejoinder with its extra [livekit]")
+    from rejoinder.demo.hold import check, hold
 
     try:
+        check(live=live)
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _refuse(console, f"--out {out}: {error.strerror}; name a directory that can be written to")
-    try:
-        good = asyncio.run(hold(out, console, live=live))
     except ConfigurationError as error:
-        _refuse(console, error.message)
-    if not good:
+        _refuse(error.message)
+    except OSError as error:
+        _refuse(f"--out {out}: {error.strerror}; name a directory that can be written to")
+    if not asyncio.run(hold(out, Console(), live=live)):
         raise typer.Exit(1)
 
 
-def _refuse(console: Console, why: str) -> NoReturn:
-    console.print(f"rejoinder: {why}", style="red", highlight=False)
+def _refuse(why: str) -> NoReturn:
+    typer.secho(f"rejoinder: {why}", fg="red", err=True)
     raise typer.Exit(2)

@@ -1,7 +1,7 @@
 """What tests of realtime sessions need: virtual time, and a watchman at the end of every test.
 
-It is a pytest plugin that is there wherever rejoinder is installed. Its fixtures `run` and
-`realtime_server`::
+`rejoinder.pytest_plugin`, which is there wherever rejoinder is installed, has it as the fixtures `run`
+and `realtime_server`::
 
     def test_a_silent_server_is_noticed(run: Run, realtime_server: Serve) -> None:
         async def conversation() -> None:
@@ -20,12 +20,10 @@ loopback sockets, with the same result every time.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import os
 import selectors
 import sys
-import termios
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Mapping
@@ -33,17 +31,17 @@ from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-import pytest
+from rejoinder.server.serve import Server
 
-from rejoinder.server.serve import Server, serve
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 __all__ = [
     "LoopStuck",
     "Run",
     "Serve",
     "VirtualTimeLoop",
-    "realtime_server",
-    "run",
     "run_virtual",
 ]
 
@@ -127,7 +125,7 @@ def _under_way(fd: int) -> bool:
 
     Linux tells how many were not acknowledged (SIOCOUTQ). Where nobody tells, there may be some.
     """
-    if not sys.platform.startswith("linux"):
+    if sys.platform != "linux":
         return True
     try:
         return any(fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))
@@ -275,18 +273,5 @@ def _describe(context: dict[str, Any]) -> str:
     return f"{context.get('message', '')}{f' ({error!r})' if error is not None else ''}"
 
 
-@pytest.fixture
-def run() -> Run:
-    """Runs a coroutine in virtual time and checks that it leaves nothing behind: `run_virtual`."""
-    return run_virtual
-
-
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Server]]
-"""The type of the `realtime_server` fixture; its arguments are those of `rejoinder.server.serve`."""
-
-
-@pytest.fixture
-def realtime_server() -> Serve:
-    """Serves the protocol on loopback, inside the test's own loop: ``async with realtime_server(...) as
-    server``, whose ``url`` is a ``base_url``. What it says is a script, what goes wrong are faults."""
-    return serve
+"""The type of the `realtime_server` fixture: `rejoinder.server.serve.serve`, and its arguments."""

@@ -15,6 +15,7 @@ from rejoinder.cli import app
 from rejoinder.demo.hold import EXPECTED, hold
 from rejoinder.demo.table import as_expected
 from rejoinder.demo.watch import Watch
+from rejoinder.server.serve import serve
 from rejoinder.testing import Run
 
 
@@ -58,6 +59,34 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(taken)])
     assert result.exit_code == 2
     assert "--out" in result.output
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("wrong", "Incorrect API key"), ("right", "reach")], ids=["refused", "down"]
+)
+def test_a_server_that_will_not_talk_ends_the_conversation(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str
+) -> None:
+    screen = io.StringIO()
+
+    async def main() -> bool:
+        async with serve(api_key="right") as server:
+            address = server.url if key == "wrong" else "ws://127.0.0.1:9/v1"
+            monkeypatch.setenv("OPENAI_BASE_URL", address)
+            return await hold(tmp_path, Console(file=screen, width=120), live=True)
+
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    assert not run(main())
+    shown = screen.getvalue()
+    assert "0 of 0 replies settled, not as expected." in shown
+    assert words in shown
+
+
+def test_words_in_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
+    taken = tmp_path / "[red]"
+    taken.write_text("a file")
+    result = CliRunner().invoke(app, ["demo", "--out", str(taken)])
+    assert "[red]" in result.output
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from livekit.agents import Agent, AgentSession, function_tool
+from livekit.agents import Agent, AgentSession, CloseEvent, function_tool
 from rich.console import Console
 from rich.live import Live
 
@@ -62,12 +62,18 @@ class Shop(Agent):
         return f"sunny and 23 degrees in {city}"
 
 
+def check(*, live: bool) -> None:
+    """Raises `ConfigurationError` when the conversation cannot be held: ``live`` needs a key."""
+    if live and not os.environ.get("OPENAI_API_KEY"):
+        raise ConfigurationError("--live talks to OpenAI: set OPENAI_API_KEY to your key")
+
+
 async def hold(out: Path, console: Console, *, live: bool = False) -> bool:
     """Holds the conversation and shows it; True if every reply ended as expected.
 
     Writes ``reply.wav`` (the user left, the agent right) and ``session.jsonl`` to the directory
-    ``out``. ``live``: with OpenAI itself, without the fault; raises `ConfigurationError` without a
-    key. Cancelling it closes the session and the server.
+    ``out``. ``live``: with OpenAI itself, without the fault; see `check`. When the session dies, the
+    conversation ends there. Cancelling it closes the session and the server.
     """
     watch, recorder, captions = Watch(), Recorder(), Captions()
     ear, mouth = Ear(recorder), Mouth(recorder)
@@ -78,7 +84,7 @@ async def hold(out: Path, console: Console, *, live: bool = False) -> bool:
                 async with conversation(
                     Shop(), model, ear=ear, mouth=mouth, captions=captions
                 ) as session:
-                    await _talk(session, watch, ear)
+                    await _converse(session, watch, ear)
     recorder.write(out / "reply.wav")
     good = _answered(watch) if live else as_expected(watch, EXPECTED)
     _conclude(console, watch, out, good)
@@ -89,15 +95,35 @@ async def hold(out: Path, console: Console, *, live: bool = False) -> bool:
 async def _model(
     watch: Watch, journal: record.Recorder, live: bool
 ) -> AsyncIterator[RealtimeModel]:
-    if live:
-        if not os.environ.get("OPENAI_API_KEY"):
-            raise ConfigurationError("--live talks to OpenAI: set OPENAI_API_KEY to your key")
-        yield Watched(watch, journal=journal)
-        return
-    async with serve(demo_script(), faults=demo_faults()) as server:
-        model = Watched(watch, base_url=server.url, api_key="local", journal=journal)
+    async with contextlib.AsyncExitStack() as stack:
+        options: dict[str, Any] = {}
+        if not live:
+            server = await stack.enter_async_context(serve(demo_script(), faults=demo_faults()))
+            options = {"base_url": server.url, "api_key": "local"}
+        model = Watched(watch, journal=journal, **options)
+        stack.push_async_callback(model.aclose)
         yield model
-        await model.aclose()
+
+
+async def _converse(session: AgentSession[Any], watch: Watch, ear: Ear) -> None:
+    """Asks every question, unless the session dies before: then nobody listens any more."""
+    closed = asyncio.Event()
+
+    def died(event: CloseEvent) -> None:
+        watch.error = getattr(event.error, "error", None) or event.reason.value
+        closed.set()
+
+    session.once("close", died)
+    talk = asyncio.ensure_future(_talk(session, watch, ear))
+    over = asyncio.ensure_future(closed.wait())
+    try:
+        await asyncio.wait([talk, over], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        session.off("close", died)
+        over.cancel()
+        talk.cancel()
+    with contextlib.suppress(asyncio.CancelledError):  # of the talk, which had lost its listener
+        await talk
 
 
 async def _talk(session: AgentSession[Any], watch: Watch, ear: Ear) -> None:
@@ -143,8 +169,12 @@ def _answered(watch: Watch) -> bool:
 
 def _conclude(console: Console, watch: Watch, out: Path, good: bool) -> None:
     settled = sum(reply.outcome is not None for reply in watch.replies)
+    verdict = "each as expected" if good else "not as expected"
+    lines = [f"{settled} of {len(watch.replies)} replies settled, {verdict}."]
+    if watch.error is not None:
+        lines.append(f"The session ended: {watch.error}")
+    lines.append(f"The conversation is in {out / 'reply.wav'},")
+    lines.append(f"its journal in {out / 'session.jsonl'}.")
     console.print()
-    verdict = "each as expected" if good else "[bold red]not as expected[/]"
-    console.print(f"{settled} of {len(watch.replies)} replies settled, {verdict}.")
-    console.print(f"The conversation is in {out / 'reply.wav'},", soft_wrap=True)
-    console.print(f"its journal in {out / 'session.jsonl'}.", soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -46,9 +46,13 @@ class Reply:
 
 
 class Watch:
-    """Listens to one realtime session. ``heard``: what the server understood, by turn."""
+    """Listens to one realtime session.
+
+    ``heard``: what the server understood, by turn. ``error``: what the session died of, if it did.
+    """
 
     def __init__(self) -> None:
+        self.error: object = None
         self.replies: list[Reply] = []
         self.heard: dict[int, str] = {}
         self.turn = 0

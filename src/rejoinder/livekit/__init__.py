@@ -14,7 +14,12 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 
-from livekit.agents import Plugin
+try:
+    from livekit.agents import Plugin
+except ImportError as missing:
+    raise ImportError(
+        "rejoinder.livekit needs LiveKit Agents: install rejoinder with its extra [livekit]"
+    ) from missing
 
 from rejoinder.livekit.errors import ReplyError, SessionEnded, SessionError, UpdateError
 from rejoinder.livekit.generation import ReplyCreatedEvent
