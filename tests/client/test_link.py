@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 
 import pytest
+from aiohttp import web
 
 from rejoinder.client.memory import connected
 from rejoinder.client.session import Session
@@ -13,7 +14,8 @@ from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Close, Lost, TimedOut
 from rejoinder.errors import SessionClosed
 from rejoinder.testing import Run
-from tests.client.peer import conversation
+from tests.client.peer import CREATED, conversation, until
+from tests.client.sockets import http_server
 
 SPAN: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
 
@@ -89,6 +91,79 @@ class Endless(Deaf):
     async def close(self, code: int = 1000, reason: str = "") -> Close | None:
         await asyncio.Event().wait()
         return None
+
+
+class Stubborn(Deaf):
+    """A connection that is not to be hurried: for half a minute nothing can be cancelled."""
+
+    async def send(self, data: bytes) -> None:
+        await self._take_time()
+
+    async def receive(self) -> str | bytes | Close:
+        await self._take_time()
+        return Close("network")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy = 0
+        self.at_last = asyncio.Event()
+
+    async def _take_time(self) -> None:
+        self.busy += 1
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + 30.0
+        while loop.time() < ends_at:
+            try:
+                await asyncio.sleep(ends_at - loop.time())
+            except asyncio.CancelledError:
+                continue
+        self.at_last.set()
+
+
+def test_a_transport_that_cannot_be_cancelled_does_not_hold_up_leaving(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stubborn = Stubborn()
+        session = Session.start(api_key="k", dial=connected(stubborn))
+        session.append_audio(bytes(960))
+        await until(lambda: stubborn.busy == 2)
+        began = loop.time()
+        await session.aclose()
+        assert loop.time() - began <= Timeouts().close + 0.5
+        await stubborn.at_last.wait()
+
+    run(main())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_closing_goes_on_though_every_task_of_the_loop_is_cancelled(run: Run, turns: int) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(timeout=0.1)
+        await ws.prepare(request)
+        await ws.send_json(CREATED)
+        await over.wait()  # it does not answer the close
+        return ws
+
+    over = asyncio.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with http_server(answer) as url:
+            session = Session.start(base_url=url, api_key="any")
+            await session.opened()
+            ours = asyncio.all_tasks()
+            began = loop.time()
+            session.append_audio(bytes(4800))
+            closing = asyncio.ensure_future(session.aclose())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in asyncio.all_tasks() - ours - {closing}:
+                task.cancel()
+            await asyncio.gather(closing, session.aclose())
+            assert loop.time() - began <= Timeouts().close + 0.001
+            over.set()
+
+    run(main())
 
 
 @pytest.mark.parametrize(

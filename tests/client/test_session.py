@@ -359,6 +359,25 @@ def test_notices_are_kept_in_order_and_bounded(run: Run) -> None:
     run(main())
 
 
+def test_the_memory_of_notices_that_nobody_takes_is_bounded(run: Run) -> None:
+    async def main() -> None:
+        seen: list[ef.Notice] = []
+        async with conversation(on_notice=seen.append) as (session, peer):
+            for number in range(40):
+                await peer.say("x.novel", text="x" * 1_000_000, number=number)
+            await until(lambda: len(seen) == 41)
+            feed = session.notices()
+            kept = len(feed.waiting)
+            assert 10 < kept < 20
+            assert feed.dropped == 41 - kept
+            assert [await anext(feed) for _ in range(kept)] == seen[-kept:]
+            await peer.say("x.novel", text="x" * 20_000_000)
+            await until(lambda: len(seen) == 42)
+            assert await anext(feed) == seen[-1]
+
+    run(main())
+
+
 def test_a_session_is_used_on_its_own_loop(run: Run) -> None:
     async def main() -> None:
         async with conversation() as (session, _):

@@ -20,6 +20,7 @@ from tests.client.sockets import Answer, http_server, refusal, tcp_server
 
 KEY = "sk-proj-0123456789abcdef"
 BEARER = {"Authorization": f"Bearer {KEY}"}
+LENT = "session=0123456789abcdef"
 QUICK = Timeouts(connect=3.0, close=1.0)
 
 
@@ -196,10 +197,14 @@ async def flood(transport: AiohttpTransport) -> None:
         (refusal(400, text='{"message": "flat", "type": "bad"}'), 400, "bad", "400: flat"),
         (refusal(403, text="no entry\nfor you"), 403, "http_403", "403: no entry for you"),
         (refusal(404, text="<html>gone</html>"), 404, "http_404", "with HTTP status 404"),
-        (refusal(502, body=b"\xff\xfe"), 502, "http_502", "502"),
+        (refusal(502, body=b"\xff\xfe"), 502, "http_502", "502$"),
+        (refusal(502, body=b"PK\x03\x04 \x1b[31m"), 502, "http_502", "502$"),
+        (refusal(413, text="ü" * 40_000), 413, "http_413", "413: ü{500}$"),
+        (refusal(400, text='{"message": "red \\u001b[31m"}'), 400, "http_400", r"red \?\[31m$"),
         (refusal(503), 503, "http_503", "503"),
         (refusal(200, text='"fine"'), 200, "http_200", "200: fine"),
         (refusal(400, text="[1]"), 400, "http_400", "400"),
+        (refusal(400, text="[" * 60_000), 400, "http_400", r"400: \[{500}$"),
         (refusal(400, text='{"error": [1]}'), 400, "http_400", "400"),
         (refusal(401, text=f"Incorrect key: {KEY}"), 401, "http_401", r"Incorrect key: \[hidden\]"),
     ],
@@ -332,10 +337,13 @@ def test_a_lent_session_lends_its_headers_and_stays_open(run: Run) -> None:
         return await websocket()(request)
 
     async def main() -> None:
+        lending = {"User-Agent": "mine", "Cookie": LENT}
         async with http_server(answer) as url:
-            async with aiohttp.ClientSession(headers={"User-Agent": "mine"}) as lent:
+            async with aiohttp.ClientSession(headers=lending) as lent:
                 for _ in range(2):
                     transport = await dial(url, BEARER, http_session=lent)
+                    await transport.send(f"You sent {LENT} and {KEY}".encode())
+                    assert await transport.receive() == "You sent [hidden] and [hidden]"
                     await transport.close()
                 assert not lent.closed
             assert agents == ["mine", "mine"]

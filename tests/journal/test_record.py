@@ -120,6 +120,19 @@ def test_the_journal_of_a_session_holds_its_steps_and_no_key(run: Run, tmp_path:
     assert msgspec.json.encode(plain(inp.Shut())) == b'{"$":"Shut"}'
 
 
+def test_what_is_nested_without_end_is_cut_and_does_not_end_the_journal(tmp_path: Path) -> None:
+    deep = '{"a":[' * 300 + "]}" * 300
+    tools = f'[{{"type": "function", "parameters": {deep}}}]'
+    told = codec.decode_server(f'{{"type": "session.updated", "session": {{"tools": {tools}}}}}')
+    with Recorder(tmp_path / "a.jsonl") as journal:
+        for _ in range(2):
+            journal(1.0, inp.Received(told), [ef.Announce(ef.Odd("odd", told))])
+    assert journal.error is None
+    first, second = read(tmp_path / "a.jsonl")
+    assert first == second
+    assert "nested too deeply" in str(first)
+
+
 class FullDisk(io.BytesIO):
     """Takes one line."""
 

@@ -130,6 +130,22 @@ def test_a_later_step_that_goes_well_clears_the_failure(run: Run) -> None:
     run(main())
 
 
+def test_a_later_step_that_is_cancelled_does_not_clear_the_failure(run: Run) -> None:
+    script = Script(
+        Turn("How is the weather in Rome?", Call("look_up_weather", {"city": "Rome"})),
+        Turn(after_tool("look_up_weather"), Speech("It is sunny in Rome.")),
+    )
+
+    async def main() -> None:
+        async with calling("done-failed", "done-cancelled#2", script=script) as call:
+            speech = await call.answer()
+
+            assert ("assistant", "It is sunny in Rome.") in call.words()
+            assert failure(speech).code == "server_error"
+
+    run(main())
+
+
 def test_a_tool_reply_that_fails_shows_on_the_speech(run: Run) -> None:
     script = Script(
         Turn("How is the weather in Rome?", Call("look_up_weather", {"city": "Rome"})),

@@ -147,6 +147,47 @@ def test_an_interruption_inside_a_speech_concerns_that_speech_alone(run: Run) ->
     run(main())
 
 
+class Loiterer(Agent):
+    """Has a tool that leaves a task behind, which interrupts when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Be brief.")
+        self.now = asyncio.Event()
+        self.left: asyncio.Task[None] | None = None
+
+    @function_tool
+    async def loiter(self) -> str:
+        """Loiters."""
+        self.left = asyncio.create_task(self.interrupt_later())
+        return "gone"
+
+    async def interrupt_later(self) -> None:
+        await self.now.wait()
+        self.realtime_llm_session.interrupt()
+
+
+def test_a_task_that_outlived_its_speech_speaks_for_the_whole_session(run: Run) -> None:
+    script = Script(
+        Turn("Loiter.", Call("loiter", {})),
+        Turn(after_tool("loiter"), Speech("It is done.")),
+        otherwise=Turn(None, Speech(HOURS), thinking=3.0),
+    )
+
+    async def main() -> None:
+        loiterer = Loiterer()
+        async with calling(script=script, agent=loiterer) as call:
+            await call.answer()
+            speech = call.session.generate_reply()
+            await call.server.sessions[0].wait_for(ResponseCreate, 2)
+            loiterer.now.set()
+            await speech
+
+            assert len(call.said(ResponseCancel)) == 1
+            assert HOURS not in [text for _, text in call.words()]
+
+    run(main())
+
+
 class Host(Agent):
     """Hands the caller on."""
 

@@ -136,3 +136,15 @@ def test_the_answer_to_our_own_commit_does_not_touch_the_next_turn() -> None:
     microphone.committed()
 
     assert microphone.flush()[1]
+
+
+def test_a_refused_commit_is_not_waited_for() -> None:
+    microphone = Microphone()
+    microphone.push(frame(500))
+    assert microphone.flush()[1]
+    microphone.refused()
+    microphone.push(frame(500))
+
+    microphone.committed()
+
+    assert not microphone.flush()[1]

@@ -85,6 +85,13 @@ def test_an_empty_message_is_not_created() -> None:
     assert plan([], context(message("a", None))) == []
 
 
+def test_what_follows_a_message_that_is_wanted_empty_goes_after_it_all_the_same() -> None:
+    there = [message("a"), message("said", "words", "assistant")]
+    wanted = context(message("a"), message("said", None, "assistant"), message("new"))
+
+    assert named(*plan(there, wanted)) == ["+new after said"]
+
+
 def test_what_is_no_item_of_the_conversation_is_left_out() -> None:
     wanted = context(
         message("lk.agent_task.instructions", "Be brief.", "system"),

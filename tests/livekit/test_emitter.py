@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -21,9 +22,11 @@ def test_everybody_is_told_in_order() -> None:
     assert heard == ["first 1", "second 1"]
 
 
-@pytest.mark.parametrize("error", [TypeError("bug"), ValueError("bug"), KeyError("bug")])
+@pytest.mark.parametrize(
+    "error", [TypeError("bug"), ValueError("bug"), KeyError("bug"), asyncio.CancelledError()]
+)
 def test_what_one_raises_does_not_reach_the_others(
-    error: Exception, caplog: pytest.LogCaptureFixture
+    error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     listeners, heard = Listeners(), list[int]()
 

@@ -212,10 +212,14 @@ def test_every_step_can_be_journaled_without_the_key(run: Run) -> None:
 
 def test_the_connection_is_that_of_the_job(run: Run) -> None:
     async def main() -> None:
-        async with utils.http_context.open() as shared, talking() as talk:
-            assert (await talk.reply()).text == WORDS
-            await talk.session.aclose()
+        async with utils.http_context.open() as shared:
+            async with talking() as talk:
+                assert (await talk.reply()).text == WORDS
             assert not shared.closed
+            await shared.close()
+            async with talking() as talk:
+                with pytest.raises(llm.RealtimeError, match="closed"):
+                    await talk.session.generate_reply()
 
     run(main())
 

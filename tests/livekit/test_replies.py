@@ -14,10 +14,14 @@ from rejoinder.client.streams import MOST_BUFFERED, Sink
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Cancelled, Completed, Failed
 from rejoinder.core.parts import Audio
+from rejoinder.core.queue import MOST
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import ReplyCreatedEvent, ReplyError
 from rejoinder.livekit.replies import Listener, Replies
+from rejoinder.server.catalogue import point
+from rejoinder.server.faults import Fault, Then
 from rejoinder.server.script import Call, Pause, Script, Speech, Turn
+from rejoinder.server.strikes import delta_frame
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCancel, ResponseCreate
 from tests.livekit.talk import WORDS, Heard, first, talking, weather
@@ -56,6 +60,24 @@ def test_a_reply_may_be_given_up_before_its_first_output(run: Run) -> None:
 
             assert following.text == WORDS
             assert [event.response_id for event in talk.created] == ["resp_c1_0002"]
+            assert talk.cancelled == ["resp_c1_0001"]
+
+    run(main())
+
+
+def test_a_reply_given_up_in_the_moment_of_its_first_output_is_not_heard(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            future = talk.session.generate_reply()
+            talk.session.on(
+                "openai_server_event_received",
+                lambda event: event["type"] == "response.output_item.added" and future.cancel(),
+            )
+            await asyncio.wait([future])
+
+            assert future.cancelled()
+            assert talk.created == []
+            assert (await talk.reply()).text == WORDS
             assert talk.cancelled == ["resp_c1_0001"]
 
     run(main())
@@ -166,6 +188,85 @@ def test_a_request_that_cannot_be_made_fails_its_future_alone(run: Run) -> None:
             assert caught.value.code == "invalid_request"
             assert not talk.session.has_active_generation
             assert (await talk.reply()).text == WORDS
+
+    run(main())
+
+
+def test_one_request_too_many_is_refused_at_once_and_leaves_nothing_behind(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            futures = [talk.session.generate_reply() for _ in range(MOST + 1)]
+
+            assert [future for future in futures if future.done()] == futures[-1:]
+            assert isinstance(futures[-1].exception(), ReplyError)
+            talk.session.interrupt()
+            await asyncio.wait(futures)
+            assert not talk.session.has_active_generation
+
+    run(main())
+
+
+def test_a_failed_reply_that_nobody_waits_for_is_reported_all_the_same(run: Run) -> None:
+    async def main() -> None:
+        async with talking("refused") as talk:
+            reported = first(talk.session, "error")
+            talk.session.generate_reply()
+
+            assert isinstance((await reported).error, ReplyError)
+
+    run(main())
+
+
+def test_whoever_stops_waiting_for_the_outcome_takes_it_from_nobody(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            event = await talk.session.generate_reply()
+            assert isinstance(event, ReplyCreatedEvent)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(event.outcome, 0.01)
+
+            assert isinstance(await event.outcome, Completed)
+
+    run(main())
+
+
+def test_half_a_sample_is_dropped(run: Run) -> None:
+    odd = Fault("odd", point("delta:3"), delta_frame(delta="AAAA"), Then.GOES_ON)
+
+    async def main() -> None:
+        async with talking(odd) as talk:
+            heard = await talk.reply()
+
+            assert heard.text == WORDS
+            assert heard.audio_seconds == pytest.approx(0.8 + 1 / 24_000)
+
+    run(main())
+
+
+def test_a_message_ends_with_its_item_not_with_the_reply(run: Run) -> None:
+    async def main() -> None:
+        async with talking("silence-after-item") as talk:
+            asked_at = asyncio.get_running_loop().time()
+            event = await talk.session.generate_reply()
+            message = await anext(aiter(event.message_stream))
+
+            assert "".join([str(text) async for text in message.text_stream]) == WORDS
+            assert [frame async for frame in message.audio_stream]
+            assert asyncio.get_running_loop().time() - asked_at < 1.0
+
+    run(main())
+
+
+def test_a_written_reply_does_not_keep_anybody_waiting_for_audio(run: Run) -> None:
+    async def main() -> None:
+        async with talking("silence-mid-audio@text:1", modalities=["text"]) as talk:
+            asked_at = asyncio.get_running_loop().time()
+            event = await talk.session.generate_reply()
+            message = await anext(aiter(event.message_stream))
+
+            assert [frame async for frame in message.audio_stream] == []
+            assert await message.modalities == ["text"]
+            assert asyncio.get_running_loop().time() - asked_at < 1.0
 
     run(main())
 

@@ -154,6 +154,24 @@ def test_an_empty_turn_is_an_error_only_where_turns_are_ours(run: Run) -> None:
     run(main())
 
 
+def test_after_a_refused_commit_the_servers_own_turns_are_still_known(run: Run) -> None:
+    async def main() -> None:
+        async with talking(turn_detection=VAD) as talk:
+            talk.session.push_audio(microphone(silent=0.5))
+            talk.session.send_event({"type": "input_audio_buffer.clear"})
+            talk.session.commit_audio()
+            await talk.reply()
+            answered = first(talk.session, "generation_created")
+            talk.session.push_audio(microphone(speaking=0.5, silent=0.5))
+            await answered
+            talk.session.commit_audio()
+            await talk.reply()
+
+            assert len(talk.said(InputAudioBufferCommit)) == 1
+
+    run(main())
+
+
 def test_turns_are_ours_if_turn_detection_is_off(run: Run) -> None:
     script = Script(Turn("What time is it?", Speech(WORDS)))
 
@@ -175,7 +193,9 @@ def test_a_turn_too_short_is_not_committed(run: Run) -> None:
         async with talking(turn_detection=None) as talk:
             talk.session.push_audio(microphone(speaking=0.05))
             talk.session.commit_audio()
+            talk.session.push_audio(microphone(speaking=0.5))
             talk.session.clear_audio()
+            talk.session.commit_audio()
             await talk.reply()
 
             assert talk.said(InputAudioBufferCommit) == []

@@ -37,8 +37,11 @@ def test_a_speech_that_keeps_no_error_is_left_alone() -> None:
 
 
 def test_a_speech_that_is_done_stays_as_it_is() -> None:
-    other = Other(done=True)
+    other, kept = Other(done=True), ValueError("kept")
+    other.__dict__["_error"] = kept
 
     speech.fail(other, ValueError("no"))
+    assert vars(other) == {"ended": True, "_error": kept}
 
-    assert vars(other) == {"ended": True}
+    speech.clear(other, ValueError)
+    assert vars(other) == {"ended": True, "_error": kept}

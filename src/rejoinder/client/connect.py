@@ -48,7 +48,8 @@ async def connect(
       carry ``Authorization`` or ``api-key``.
     - ``base_url``: default ``OPENAI_BASE_URL``, then OpenAI's own; ``https``, ``http``, ``wss``, ``ws``.
     - ``session``: the `SessionConfig` to begin with; default: the server's own.
-    - ``timeouts``: every clock, see `Timeouts`.
+    - ``timeouts``: every clock, see `Timeouts`. One that runs out while the event loop is blocked waits
+      for what came meanwhile: for as long again, a second at most.
     - ``busy``: what a request does while another response holds the conversation, ``"wait"``
       (default) in the queue or ``"fail"`` at once.
     - ``http_session``: an ``aiohttp.ClientSession`` whose connector and proxy to use; it stays open.

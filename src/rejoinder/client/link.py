@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from rejoinder.client.outbox import Outbox
 from rejoinder.client.transport import Transport
@@ -25,6 +25,11 @@ logger = logging.getLogger("rejoinder")
 
 _BREATH = 64
 """After how many frames in a row the reader lets others run: a burst must not starve the timer."""
+
+_STUBBORN = 0.1
+"""How long (seconds) a task that was cancelled is waited for when no time is left at all."""
+
+Work: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Hearer(Protocol):
@@ -59,10 +64,11 @@ class Link:
         self._clocks = clocks
         self._transport: Transport | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._close_by = 0.0
 
     def open(self, dial: Callable[[], Awaitable[Transport]]) -> None:
         """Begins to connect."""
-        self._spawn("connect", self._connect(dial))
+        self._spawn("connect", self._connect, dial)
 
     def greet(self) -> None:
         """The server has said something that is no refusal."""
@@ -73,19 +79,21 @@ class Link:
         """Begins to hang up: what waits is written first, then the close frame; all of it bounded by
         ``timeouts.close``, after which the socket is freed in any case. `over` follows."""
         if "leave" not in self._tasks:
-            self._spawn("leave", self._leave(code, reason))
+            self._close_by = asyncio.get_running_loop().time() + self._clocks.close
+            self._spawn("leave", self._leave, code, reason)
+            self._tasks["leave"].add_done_callback(lambda task: self._left(task, code, reason))
 
-    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, name: str, work: Work, *args: Any) -> None:
         self._tasks[name] = asyncio.get_running_loop().create_task(
-            self._watched(name, work),
+            self._watched(name, work, *args),
             name=f"rejoinder {name}",
             context=contextvars.Context(),
         )
 
-    async def _watched(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, name: str, work: Work, *args: Any) -> None:
         """Whatever goes wrong here, or in a transport of somebody else's, ends the session audibly."""
         try:
-            await work
+            await work(*args)
         except Exception as error:  # anything: a transport may be the application's own
             logger.exception("the %s task of a session failed", name)
             self._hearer.lost(Close("network", None, f"{name}: {type(error).__name__}"))
@@ -94,8 +102,8 @@ class Link:
         try:
             async with asyncio.timeout(self._clocks.connect):
                 self._transport = await dial()
-                self._spawn("read", self._read(self._transport))
-                self._spawn("write", self._write(self._transport))
+                self._spawn("read", self._read, self._transport)
+                self._spawn("write", self._write, self._transport)
                 self._hearer.connected()
                 await self.known.wait()
         except TimeoutError:
@@ -131,8 +139,20 @@ class Link:
             await asyncio.wait({self._tasks["read"]}, timeout=self._clocks.close)
             self._hearer.lost(Close("network", None, "the connection takes nothing any more"))
 
+    def _left(self, task: asyncio.Task[None], code: int, reason: str) -> None:
+        """Who ends a program cancels every task, this one too, perhaps before it has begun: then it is
+        begun once more, since others wait for its end, and the socket for being freed."""
+        if task.cancelled():
+            self._spawn("leave", self._leave, code, reason)
+            self._tasks["leave"].add_done_callback(self._is_over)
+        else:
+            self._is_over()
+
+    def _is_over(self, _: object = None) -> None:
+        self.known.set()
+        self.over.set()
+
     async def _leave(self, code: int, reason: str) -> None:
-        ends_at = asyncio.get_running_loop().time() + self._clocks.close
         await self._stop("connect")
         self.outbox.close()
         if not self._done("write") and not self._done("read"):
@@ -141,14 +161,12 @@ class Link:
         self.outbox.release()
         try:
             if self._transport is not None:
-                async with asyncio.timeout_at(ends_at):
+                async with asyncio.timeout_at(self._close_by):
                     self.parting = await self._transport.close(code, reason)
         except TimeoutError:
             pass  # cancelling `close` has freed the socket
         finally:
             await self._stop("read")
-            self.known.set()
-            self.over.set()
 
     def _done(self, name: str) -> bool:
         return name not in self._tasks or self._tasks[name].done()
@@ -156,4 +174,5 @@ class Link:
     async def _stop(self, name: str) -> None:
         if not self._done(name):
             self._tasks[name].cancel()
-            await asyncio.wait({self._tasks[name]}, timeout=self._clocks.close)
+            left = self._close_by - asyncio.get_running_loop().time()
+            await asyncio.wait({self._tasks[name]}, timeout=max(left, _STUBBORN))

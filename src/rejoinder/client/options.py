@@ -79,6 +79,8 @@ def address(base_url: str | None, model: str | None) -> str:
 
 def credentials(api_key: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
     """The headers of the upgrade request. Those given take precedence over the key."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise ConfigurationError("headers must map names to values, as a dict does")
     extra = dict(headers or {})
     if not all(_one_line(text) for pair in extra.items() for text in pair):
         raise ConfigurationError("headers must map names to values, each of one line of text")
@@ -96,6 +98,10 @@ def credentials(api_key: str | None, headers: Mapping[str, str] | None) -> dict[
 
 def clocks(timeouts: Timeouts) -> Timeouts:
     """The clocks, each a positive number of seconds."""
+    if not isinstance(timeouts, Timeouts):
+        raise ConfigurationError(
+            f"timeouts must be a rejoinder.Timeouts, not {type(timeouts).__name__}"
+        )
     for name in timeouts.__struct_fields__:
         seconds = getattr(timeouts, name)
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
@@ -105,6 +111,16 @@ def clocks(timeouts: Timeouts) -> Timeouts:
                 f"timeouts.{name} must be positive and finite: a clock that never runs out is a hang"
             )
     return timeouts
+
+
+def reach(dial: object, http_session: object) -> None:
+    """Raises `ConfigurationError` unless one can dial with these."""
+    if dial is not None and not callable(dial):
+        raise ConfigurationError("dial must be a function that opens a transport")
+    if http_session is not None and not isinstance(http_session, HttpSession):
+        raise ConfigurationError(
+            f"http_session must be an aiohttp.ClientSession, not {type(http_session).__name__}"
+        )
 
 
 def busy_policy(busy: Busy) -> bool:

@@ -6,12 +6,12 @@ The one place where the core meets a clock. There is one timer, for the earliest
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
+from rejoinder.client.alarm import Alarm
 from rejoinder.client.link import Link
 from rejoinder.client.outbox import MOST_OUTBOUND
 from rejoinder.client.transport import Transport
@@ -36,32 +36,6 @@ _PAUSE = 0.001
 rounds must not make the loop spin."""
 
 
-class Alarm:
-    """The one timer. Moved later, it is left to ring early: who is woken looks at the deadline."""
-
-    def __init__(self, ring: Callable[[float], None]) -> None:
-        self._ring = ring
-        self._loop = asyncio.get_running_loop()
-        self._handle: asyncio.TimerHandle | None = None
-
-    def set(self, when: float) -> None:
-        """Rings at ``when`` (a moment of the loop's clock) or before."""
-        if self._handle is not None and self._handle.when() <= when:
-            return
-        self.clear()
-        self._handle = self._loop.call_at(when, self._rings, when, context=contextvars.Context())
-
-    def clear(self) -> None:
-        """Does not ring."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
-    def _rings(self, when: float) -> None:
-        self._handle = None
-        self._ring(when)
-
-
 class Pump:
     """Runs one core. ``ended``: how the session ended, None while it lives."""
 
@@ -79,6 +53,7 @@ class Pump:
         self._inputs: deque[inp.Input] = deque()
         self._stepping = False
         self._now = 0.0
+        self._frame_size = 0
         self._refusal: ErrorBody | None = None
         self._broken: Close | None = None
 
@@ -151,7 +126,7 @@ class Pump:
             case ef.SettleEdit(key, result):
                 self.waiting.settle_edit(key, result)
             case ef.Announce(notice):
-                self.waiting.announce(notice)
+                self.waiting.announce(notice, self._frame_size)
             case ef.Hangup(code, reason):
                 self._hang_up(code, reason)
             case _:
@@ -211,7 +186,9 @@ class Pump:
             guarded(self._listeners.on_event_in, frame, event)
         if not self.link.greeted:
             self._greet(event)
+        self._frame_size = len(frame)
         self.step(inp.Received(event))
+        self._frame_size = 0
 
     def lost(self, close: Close) -> None:
         """The socket is gone, or could not be had. After the end that is no news."""

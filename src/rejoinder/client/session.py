@@ -13,7 +13,7 @@ from rejoinder.client import options as opt
 from rejoinder.client.edit import Edit
 from rejoinder.client.pump import Pump, running_loop
 from rejoinder.client.response import Response
-from rejoinder.client.streams import Feed, Sink
+from rejoinder.client.streams import Feed, Sink, check_sink
 from rejoinder.client.transport import Transport, dial
 from rejoinder.client.views import Mirror, Responses
 from rejoinder.client.waiting import Listeners
@@ -89,9 +89,10 @@ class Session:
     async def opened(self) -> None:
         """Returns when the session is usable: the server has said something that is no error.
 
-        Raises `ConnectError` if it never will be, `SessionClosed` if it was closed before. Cancelling
-        it changes nothing.
+        Raises `ConnectError` if it never will be, `SessionClosed` if it was closed before, and
+        `ConfigurationError` on another event loop. Cancelling it changes nothing.
         """
+        self._pump.check_loop()
         await self._pump.link.known.wait()
         if self._pump.link.greeted:
             return
@@ -104,9 +105,13 @@ class Session:
         """Ends the session: settles everything that waits, sends what was still to be written, closes
         the socket; all within ``timeouts.close`` seconds.
 
-        Never raises, and may be called again, also at the same time. Cancelling it leaves the closing
-        under way. Afterwards nothing of the session is left on the loop.
+        May be called again, also at the same time. Cancelling it leaves the closing under way.
+        Afterwards nothing of the session is left on the loop. Raises `ConfigurationError` on another
+        event loop than the session's, and nothing else.
         """
+        if self._pump.link.over.is_set():
+            return
+        self._pump.check_loop()
         self._pump.step(inp.Shut())
         await self._pump.link.over.wait()
 
@@ -145,7 +150,10 @@ class Session:
 
     async def drain(self) -> None:
         """Returns when everything asked for has been handed to the operating system, or never will
-        be. Cancelling it changes nothing."""
+        be; not before there is a connection. Raises `ConfigurationError` on another event loop.
+        Cancelling it changes nothing."""
+        self._pump.check_loop()
+        await self._pump.link.known.wait()
         await self._pump.link.outbox.drained()
 
     def commit_audio(self) -> Edit:
@@ -180,10 +188,12 @@ class Session:
         alone; None leaves it as it is.
 
         ``conversation="none"``: out-of-band, beside the conversation. ``input``: what it shall answer
-        instead of the conversation. ``sink``: receives it instead of the `Response`'s own iteration.
+        instead of the conversation. ``sink``: a `Sink` that receives it instead of the `Response`'s own
+        iteration.
 
         The response settles exactly once: with an outcome of the server's, by a clock, or with the
-        session. Raises `ConfigurationError` when an argument does not fit the protocol.
+        session. Raises `ConfigurationError` when an argument does not fit the protocol, or the sink is
+        none.
         """
         self._check()
         if metadata is not None and len(metadata) > _MOST_METADATA:
@@ -205,6 +215,8 @@ class Session:
             prompt=_given(prompt),
         )
         opt.checked("create_response", ce.ResponseCreate(response=params))
+        if sink is not None:
+            check_sink("sink", sink)
         key = _name("rj")
         response = self._pump.waiting.asked(key, sink)
         self._pump.step(inp.Ask(key, params, self._waits))
@@ -310,7 +322,8 @@ class Session:
     def notices(self) -> Feed[Notice]:
         """The news of the session, from its beginning: an asynchronous iterator that ends with `Ended`.
 
-        The newest 256 are kept until they are taken; `Feed.dropped` counts those that had to go.
+        The newest 256 are kept until they are taken, or fewer when the events behind them had more than
+        16 MiB together; `Feed.dropped` counts those that had to go.
         Several iterations would share the news between them.
         """
         return self._pump.waiting.notices
@@ -344,6 +357,7 @@ def _dialling(options: opt.Options, clocks: Timeouts) -> Callable[[], Awaitable[
     url = opt.address(options.get("base_url"), options.get("model", "gpt-realtime"))
     headers = opt.credentials(options.get("api_key"), options.get("headers"))
     own, http_session = options.get("dial"), options.get("http_session")
+    opt.reach(own, http_session)
 
     async def dialled() -> Transport:
         if own is not None:

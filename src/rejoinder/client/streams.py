@@ -8,6 +8,7 @@ beyond that the response is given up and says so.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, assert_never
@@ -23,10 +24,20 @@ from rejoinder.core.parts import (
     Text,
     Transcript,
 )
+from rejoinder.errors import ConfigurationError
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody
 
-__all__ = ["MOST_BUFFERED", "OVERFLOW", "Feed", "PartStream", "Sink"]
+__all__ = [
+    "MOST_BUFFERED",
+    "OVERFLOW",
+    "Feed",
+    "PartStream",
+    "Sink",
+    "check_sink",
+    "plain_function",
+    "weight",
+]
 
 MOST_BUFFERED = 64 * 1024 * 1024
 """How much one response may hold for its consumer, in bytes."""
@@ -60,6 +71,21 @@ class Sink(Protocol):
 
     def settle(self, outcome: Outcome) -> None:
         """The response's one outcome. Called exactly once, and last."""
+
+
+def check_sink(name: str, given: object) -> None:
+    """Raises `ConfigurationError`, naming what was given, unless it is a `Sink`."""
+    methods = (getattr(given, method, None) for method in ("opened", "feed", "settle"))
+    if isinstance(given, type) or not all(map(plain_function, methods)):
+        raise ConfigurationError(
+            f"{name} must be an object with the plain methods opened, feed and settle: "
+            "they are called, not awaited"
+        )
+
+
+def plain_function(given: object) -> bool:
+    """Whether it can be called, and need not be awaited."""
+    return callable(given) and not inspect.iscoroutinefunction(given)
 
 
 class PartStream:
@@ -115,29 +141,38 @@ class PartStream:
 
 
 class Feed(Generic[T]):
-    """News that may be missed: the newest ``most`` are kept, ``dropped`` counts the others.
+    """News that may be missed: the newest ``most`` are kept, and of those only as many as weigh no more
+    than ``heaviest`` together, but always the very newest. ``dropped`` counts the others.
 
     An asynchronous iterator, which ends after `end` once everything was taken. Several consumers
     share what comes.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, heaviest: int = MOST_BUFFERED) -> None:
         self.dropped = 0
         self.waiting: deque[T] = deque()
+        self._weights: deque[int] = deque()
+        self._weight = 0
         self._most = most
+        self._heaviest = heaviest
         self._news = asyncio.Event()
         self._ended = False
 
-    def put(self, thing: T) -> T | None:
-        """Adds the newest. Returns the oldest if it had to go."""
+    def put(self, thing: T, size: int = 0) -> T | None:
+        """Adds the newest, of ``size`` bytes. Returns the last of the older ones that had to go."""
         self.waiting.append(thing)
+        self._weights.append(size)
+        self._weight += size
         self._news.set()
-        return self.drop() if len(self.waiting) > self._most else None
+        dropped = None
+        while self._too_much():
+            dropped = self.drop()
+        return dropped
 
     def drop(self) -> T:
         """Drops the oldest, and counts it."""
         self.dropped += 1
-        return self.waiting.popleft()
+        return self._oldest()
 
     def end(self) -> None:
         """Nothing more will come."""
@@ -154,7 +189,15 @@ class Feed(Generic[T]):
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
+        return self._oldest()
+
+    def _oldest(self) -> T:
+        self._weight -= self._weights.popleft()
         return self.waiting.popleft()
+
+    def _too_much(self) -> bool:
+        kept = len(self.waiting)
+        return kept > self._most or (kept > 1 and self._weight > self._heaviest)
 
 
 def weight(part: Part) -> int:

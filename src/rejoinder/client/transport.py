@@ -31,6 +31,9 @@ MOST_FRAME = 32 * 1024 * 1024
 _MOST_BODY = 64 * 1024
 """How much of a refusal's body is read, in bytes."""
 
+_MOST_WORDS = 500
+"""How much of what a peer says goes into an error's message, in characters."""
+
 _BODY_PATIENCE = 1.0
 """How long the body of a refusal is waited for, in seconds: its status alone says enough."""
 
@@ -92,6 +95,7 @@ async def dial(
     clocks = timeouts or Timeouts()
     handshake = _Handshake()
     http = _session(http_session, handshake)
+    secrets = _secrets(http.headers) + _secrets(headers)
     connected: aiohttp.ClientWebSocketResponse | None = None
     failure: RejoinderError | None = None
     try:
@@ -115,8 +119,8 @@ async def dial(
         if connected is None:
             await http.close()
     if connected is None:
-        raise _hidden(failure or ConnectError("no connection"), _secrets(headers))
-    return AiohttpTransport(connected, http, handshake.connection, headers, clocks.close)
+        raise _hidden(failure or ConnectError("no connection"), secrets)
+    return AiohttpTransport(connected, http, handshake.connection, secrets, clocks.close)
 
 
 class AiohttpTransport:
@@ -127,13 +131,13 @@ class AiohttpTransport:
         socket: aiohttp.ClientWebSocketResponse,
         http: aiohttp.ClientSession,
         connection: asyncio.Transport | None,
-        headers: Mapping[str, str],
+        secrets: Iterable[str],
         close_timeout: float,
     ) -> None:
         self._socket = socket
         self._http = http
         self._connection = connection
-        self._secrets = _secrets(headers)
+        self._secrets = tuple(secrets)
         self._patience = close_timeout
         self._end: Close | None = None
         self._pong: asyncio.Task[None] | None = None
@@ -277,9 +281,10 @@ def _told(body: bytes) -> tuple[str | None, str | None]:
     """The message and the code in the body of a refusal, however it is shaped."""
     try:
         told: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = body.decode("utf-8", "replace").strip()
-        return (None if text.startswith("<") else _line(text) or None), None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = " ".join(body.decode("utf-8", "replace").split())[:_MOST_WORDS]
+        words = text.isprintable() and "\ufffd" not in text and not text.startswith("<")
+        return (text or None) if words else None, None
     if not isinstance(told, dict):
         return (_line(told) if isinstance(told, str) else None), None
     error = told.get("error", told)
@@ -369,7 +374,8 @@ def _short(reason: str) -> bytes:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:500]
+    words = " ".join(text.split())[:_MOST_WORDS]
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _text(value: object) -> str | None:

@@ -5,8 +5,6 @@ What the application's callbacks raise ends here: it is logged, and nothing else
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,7 +13,15 @@ import msgspec
 
 from rejoinder.client.edit import Edit, failure
 from rejoinder.client.response import Record, Response
-from rejoinder.client.streams import MOST_BUFFERED, OVERFLOW, Feed, PartStream, Sink
+from rejoinder.client.streams import (
+    MOST_BUFFERED,
+    OVERFLOW,
+    Feed,
+    PartStream,
+    Sink,
+    check_sink,
+    plain_function,
+)
 from rejoinder.core import blame
 from rejoinder.core.effects import EditResult, Ended, Expired, Gone, Notice, Open, Refused
 from rejoinder.core.outcomes import Cancelled, Close, Completed, Lost, Outcome
@@ -29,6 +35,9 @@ logger = logging.getLogger("rejoinder")
 
 MOST_NOTICES = 256
 """How many notices are kept for `Session.notices`."""
+
+HEAVIEST_NOTICES = 16 * 1024 * 1024
+"""How much they may weigh, in bytes: an unknown event is kept as it came, however large."""
 
 MOST_UNCLAIMED = 32
 """How many responses that the server began are kept for `Session.responses`."""
@@ -52,9 +61,7 @@ class Listeners(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             given = getattr(self, name)
-            if given is None:
-                continue
-            if not callable(given) or inspect.iscoroutinefunction(given):
+            if given is not None and not plain_function(given):
                 raise ConfigurationError(
                     f"{name} must be a plain function: it is called, not awaited; "
                     "let it start a task if it has to wait"
@@ -89,7 +96,7 @@ class Waiting:
     ) -> None:
         self.responses: dict[str, Record] = {}
         self.edits: dict[str, Edit] = {}
-        self.notices: Feed[Notice] = Feed(MOST_NOTICES)
+        self.notices: Feed[Notice] = Feed(MOST_NOTICES, HEAVIEST_NOTICES)
         self.unclaimed: Feed[Record] = Feed(MOST_UNCLAIMED)
         self._listeners = listeners
         self._cancel = cancel
@@ -99,7 +106,7 @@ class Waiting:
 
     def asked(self, key: str, sink: Sink | None) -> Response:
         """A handle for a response that is being asked for."""
-        record = Record(key, asked=True, sink=sink or self._stream(key))
+        record = Record(key, asked=True, sink=self._stream(key) if sink is None else sink)
         self.responses[key] = record
         return self.handle(record)
 
@@ -157,9 +164,9 @@ class Waiting:
             error = failure(result)
             logger.log(level, "edit %s: %s (code %s)", key, _line(error.message), error.code)
 
-    def announce(self, notice: Notice) -> None:
-        """News. After `Ended` there is no more."""
-        self.notices.put(notice)
+    def announce(self, notice: Notice, size: int = 0) -> None:
+        """News, from a frame of ``size`` bytes. After `Ended` there is no more."""
+        self.notices.put(notice, size)
         if self._listeners.on_notice is not None:
             guarded(self._listeners.on_notice, notice)
         if isinstance(notice, Ended):
@@ -182,8 +189,8 @@ class Waiting:
         self.responses[effect.key] = record
         listener = self._listeners.on_response
         if listener is not None:
-            sink = guarded(listener, self.handle(record))
-            record.sink = sink if sink is not None else record.sink
+            chosen = guarded(_chosen, listener, self.handle(record))
+            record.sink = record.sink if chosen is None else chosen
             return record
         record.sink = self._stream(effect.key)
         dropped = self.unclaimed.put(record)
@@ -214,12 +221,26 @@ class Waiting:
 
 
 def guarded(call: Callable[..., R], *args: Any) -> R | None:
-    """Calls the application. What it raises is logged; the result is then None."""
+    """Calls the application. What it raises is logged; the result is then None.
+
+    Only what ends the program passes. Everything else counts, also what is no ``Exception``, as test
+    frameworks raise it: it would end the reader, and nobody would be told.
+    """
     try:
         return call(*args)
-    except (Exception, asyncio.CancelledError):  # an application may raise anything at all
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # logged, with its traceback: the application may raise anything at all
         logger.exception("a callback of the application raised; the session goes on")
         return None
+
+
+def _chosen(listener: OnResponse, response: Response) -> Sink:
+    sink = listener(response)
+    if sink is None:
+        return Unheard()
+    check_sink("what on_response returns", sink)
+    return sink
 
 
 def _warn(key: str, outcome: Outcome) -> None:

@@ -33,6 +33,8 @@ _CREDENTIALS = frozenset(
     {"authorization", "headers", "api_key", "api-key", "client_secret", "token", "access_token"}
 )
 _RAW = "raw"
+_DEEPEST = 64
+"""How deeply plain objects and lists may be nested; what is deeper is left out."""
 _MOST_RAW = 2048
 """How much of an event that could not be read is kept as text, in bytes."""
 
@@ -59,12 +61,12 @@ class Recorder:
         """Writes one step. Raises nothing."""
         if self.error is not None:
             return
-        line = {
-            "now": now,
-            "input": plain(given, audio=self._audio),
-            "effects": [plain(effect, audio=self._audio) for effect in effects],
-        }
         try:
+            line = {
+                "now": now,
+                "input": plain(given, audio=self._audio),
+                "effects": [plain(effect, audio=self._audio) for effect in effects],
+            }
             self._file.write(msgspec.json.encode(line) + b"\n")
             self._file.flush()
         except (OSError, ValueError, TypeError, OverflowError) as error:
@@ -112,7 +114,7 @@ def plain(value: Any, *, audio: bool = False) -> Any:
     return _plain(value, audio)
 
 
-def _plain(value: Any, audio: bool) -> Any:
+def _plain(value: Any, audio: bool, room: int = _DEEPEST) -> Any:
     match value:
         case str() | int() | float() | None:
             return value
@@ -120,10 +122,15 @@ def _plain(value: Any, audio: bool) -> Any:
             return _sound(value, audio)
         case msgspec.Struct():
             return {"$": type(value).__name__, **_members(value, audio)}
+        case _ if not room:
+            return "[nested too deeply]"
         case Mapping():
-            return {str(name): _foreign(str(name), each, audio) for name, each in value.items()}
+            return {
+                str(name): _foreign(str(name), each, audio, room - 1)
+                for name, each in value.items()
+            }
         case _ if isinstance(value, Iterable):
-            return [_plain(each, audio) for each in value]
+            return [_plain(each, audio, room - 1) for each in value]
         case _:
             return str(value)
 
@@ -147,13 +154,13 @@ def _member(name: str, value: Any, audio: bool) -> Any:
     )
 
 
-def _foreign(name: str, value: Any, audio: bool) -> Any:
+def _foreign(name: str, value: Any, audio: bool, room: int) -> Any:
     """A member of a plain object, about which only its name says what it may be."""
     if name.lower() in _CREDENTIALS and value is not None:
         return _HIDDEN
     if name == "audio" and isinstance(value, str) and not audio:
         return _sound(value.encode("utf-8", "replace"), False)
-    return _plain(value, audio)
+    return _plain(value, audio, room)
 
 
 def _same(member: Any, default: Any) -> bool:

@@ -58,6 +58,10 @@ class Microphone:
         else:
             self._uncommitted = 0
 
+    def refused(self) -> None:
+        """The server did not carry out a commit of ours."""
+        self._own_commits -= 1
+
     def clear(self) -> None:
         """Forgets the chunk begun, as the server is told to forget its buffer."""
         self._buffer.clear()

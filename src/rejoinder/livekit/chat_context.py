@@ -61,21 +61,21 @@ def plan(there: Sequence[llm.ChatItem], wanted: llm.ChatContext) -> list[Create 
 
     The items that both have in the same order stay. Instructions, handoffs and configuration updates
     are no items of the conversation. A message without content is not created, and one that is there
-    without content (audio whose words are not known) is nboth deleted nor rewritten.
+    without content (audio whose words are not known) is not rewritten.
     """
     known = {item.id: item for item in there}
-    target = [item for item in wanted.items if _belongs(item, known)]
+    target = [item for item in wanted.items if _belongs(item)]
     stay = _common([item.id for item in there], [item.id for item in target])
     changes: list[Create | Delete] = [Delete(item.id) for item in there if item.id not in stay]
     previous = FIRST
     for item in target:
         if item.id not in stay or _reworded(known[item.id], item):
             new = to_wire(item)
-            if new is None:
+            if new is None and item.id not in stay:
                 continue
-            if item.id in stay:
-                changes.append(Delete(item.id))
-            changes.append(Create(new, previous))
+            if new is not None:
+                changes += [Delete(item.id)] if item.id in stay else []
+                changes.append(Create(new, previous))
         previous = item.id
     return changes
 
@@ -148,10 +148,8 @@ def image_message(frame: rtc.VideoFrame) -> llm.ChatMessage:
     return llm.ChatMessage(role="user", content=[llm.ImageContent(image=frame)])
 
 
-def _belongs(item: llm.ChatItem, known: dict[str, llm.ChatItem]) -> bool:
-    if item.type not in _CARRIED or item.id.startswith(_INSTRUCTIONS):
-        return False
-    return not isinstance(item, llm.ChatMessage) or bool(item.content) or item.id in known
+def _belongs(item: llm.ChatItem) -> bool:
+    return item.type in _CARRIED and not item.id.startswith(_INSTRUCTIONS)
 
 
 def _reworded(old: llm.ChatItem, new: llm.ChatItem) -> bool:

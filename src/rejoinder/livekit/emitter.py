@@ -6,6 +6,7 @@ a metrics handler ends a voice session. Here every listener is called, whatever 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class Listeners:
         for callback, arity in tuple(self._of.get(event, {}).items()):
             try:
                 callback(*args[:arity])
-            except Exception:  # a listener is foreign code and may raise anything
+            except (Exception, asyncio.CancelledError):  # foreign code may raise anything
                 logger.exception("a listener to %r raised", event)
 
 

@@ -120,7 +120,6 @@ class Generation:
             speech.fail(self.work, error)
         elif self.work is not None and isinstance(outcome, Completed):
             speech.clear(self.work, ReplyError)
-        self.event.response_id = self.event.response_id or outcome.response_id
         self.event.settled.set_result(outcome)
         for message in self._messages.values():
             message.end(self._usual)

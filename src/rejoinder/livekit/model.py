@@ -39,8 +39,9 @@ class RealtimeModel(ConfiguredModel):
     - ``journal``: called with every step of each session, for instance a `rejoinder.journal` recorder.
 
     ``temperature`` is accepted and ignored: the protocol has no such member any more. So is
-    ``max_session_duration``: a session is not renewed, it lasts for as long as the server lets it. An
-    option that does not exist raises ``TypeError``.
+    ``max_session_duration``: a session is not renewed, it lasts for as long as the server lets it. Of
+    ``conn_options`` only the timeout counts: a connection that fails is not tried again. An option that
+    does not exist raises ``TypeError``.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class RealtimeModel(ConfiguredModel):
         """Changes options for this model's sessions: those to come and those that live.
 
         A live session is told only what is news to it. Raises `ConfigurationError` naming an option
-        that cannot be read; then nothing has changed.
+        that cannot be used; then nothing has changed.
         """
         said = options.given(
             voice=voice,
@@ -151,7 +152,9 @@ class RealtimeModel(ConfiguredModel):
             reasoning=reasoning,
         )
         _warn_of_ignored(temperature=temperature)
-        self.settings.config = options.merged(self.settings.config, said)
+        config = options.merged(self.settings.config, said)
+        client_options.configuration(config)
+        self.settings.config = config
         self._capabilities = capabilities(
             self.settings.config, can_disable=self._capabilities.can_disable_turn_detection
         )

@@ -122,16 +122,6 @@ def difference(base: SessionConfig, patch: SessionConfig) -> SessionConfig | Non
     return msgspec.structs.replace(news, type="realtime")  # required in every `session.update`
 
 
-def same_members(of: S, like: S) -> S:
-    """What ``of`` says of those members that ``like`` sets; what it does not say is left out."""
-    said: dict[str, Any] = {}
-    for name in like.__struct_fields__:
-        old, new = getattr(of, name), getattr(like, name)
-        if new is not UNSET and old is not UNSET:
-            said[name] = same_members(old, new) if _splits(old, new) else old
-    return type(like)(**said)
-
-
 def output_modalities(modalities: list[str]) -> list[str]:
     """The protocol's one output modality: audio (which brings its transcript along) or text.
 

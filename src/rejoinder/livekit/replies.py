@@ -55,7 +55,7 @@ class Replies:
         return reply
 
     def interrupt(self) -> None:
-        """Cancels replies of the default conversation.
+        """Cancels replies. Out-of-band ones are never among them: nobody can ask for those here.
 
         LiveKit calls it for one speech, though it means the whole session. Inside a live speech it
         is that speech's replies; elsewhere it is all of them, those still waiting included.
@@ -89,14 +89,14 @@ class Reply:
             self._replies.live.add(self)
 
     def cancel(self) -> None:
-        """Asks the server to stop it, unless it is out-of-band: interruptions do not concern those."""
-        if self._response is not None and self._response.default:
+        """Asks the server to stop it."""
+        if self._response is not None:
             self._response.cancel()
 
     def given_up(self, promise: Promise) -> None:
         """Called when the promise is done: who cancels it does not want the response any more."""
-        if promise.cancelled() and self._response is not None:
-            self._response.cancel()
+        if promise.cancelled():
+            self.cancel()
 
     # -- what the pump tells --
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -52,8 +52,8 @@ class RealtimeSession(
     each event of the protocol as a dict, before it is looked at and when it is sent.
 
     Every reply that is asked for settles, and every stream ends. After `aclose`, or after an ``error``
-    event that is not recoverable, methods that return a result fail at once with a
-    `llm.RealtimeError` (code ``session_closed`` after `aclose`); the others do nothing.
+    event that is not recoverable, `send_event` and the methods that return a result fail at once with
+    a `llm.RealtimeError` (code ``session_closed`` after `aclose`); the others do nothing.
     """
 
     def __init__(
@@ -79,7 +79,6 @@ class RealtimeSession(
         self._conversation = Conversation(self._client)
         self._replies = Replies(Listener(self._news.reply_created, self._news.reply_failed))
         self._microphone = Microphone()
-        self._tools = llm.ToolContext.empty()
 
     # -- what it is --
 
@@ -97,7 +96,7 @@ class RealtimeSession(
     @property
     def tools(self) -> llm.ToolContext:
         """A copy of the tools that the model may call."""
-        return self._tools.copy()
+        return self._configuration.tools.copy()
 
     @property
     def has_active_generation(self) -> bool:
@@ -177,8 +176,10 @@ class RealtimeSession(
 
     def push_video(self, frame: rtc.VideoFrame) -> None:
         """Shows the model a frame, as an image in a user message."""
+        if self._over:
+            return
         item = to_wire(image_message(frame))
-        if item is not None and not self._over:
+        if item is not None:
             self._conversation.send([Create(item, None)])
 
     def commit_audio(self) -> None:
@@ -212,12 +213,8 @@ class RealtimeSession(
         `Configuration.update`. `tools` shows them from now on, and the old ones after a refusal."""
         self._check()
         described, kept = describe(tools)
-        before, self._tools = self._tools, llm.ToolContext(kept)
-        try:
-            await self._configuration.update(SessionConfig(type="realtime", tools=described))
-        except UpdateError:
-            self._tools = before
-            raise
+        said = SessionConfig(type="realtime", tools=described)
+        await self._configuration.update(said, llm.ToolContext(kept))
 
     def update_options(
         self,
@@ -285,8 +282,6 @@ class RealtimeSession(
         self._check()
         dump = getattr(event, "model_dump", None)
         plain = dump(by_alias=True, exclude_unset=True) if callable(dump) else event
-        if not isinstance(plain, Mapping):
-            raise ConfigurationError(f"event: expected a dict or an event object, got {event!r}")
         self._client.send(plain)
 
     async def aclose(self) -> None:
@@ -353,11 +348,12 @@ class RealtimeSession(
     async def _committed(self, edit: Edit) -> None:
         try:
             await edit
-        except EditRefused as error:
-            if error.code != _EMPTY or not options.responds(self._configuration.wanted):
+        except EditError as error:
+            self._microphone.refused()
+            empty = error.code == _EMPTY and options.responds(self._configuration.wanted)
+            if isinstance(error, EditRefused) and not empty:
                 raise UpdateError(error.message, code=error.code) from error
-        except EditError:
-            return  # the server says nothing of it, or has gone: that shows elsewhere
+            # where the buffer was empty, the server was faster; silence and the end show elsewhere
 
     @property
     def _over(self) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from rejoinder.server import refusals
 from rejoinder.server.refusals import Refusal
-from rejoinder.wire import codec
+from rejoinder.wire import codec, plain
 from rejoinder.wire.client_events import (
     ConversationItemCreate,
     ConversationItemDelete,
@@ -70,7 +70,11 @@ def read(frame: str | bytes) -> Accepted | Unreadable:
     if event_id is not None and len(event_id) > LONGEST_EVENT_ID:
         refusal = refusals.too_long("event_id", len(event_id), LONGEST_EVENT_ID)
         return Unreadable(refusal, event_id)
-    alien = next(_aliens(msgspec.json.decode(frame), type(event), ""), None)
+    try:
+        value = msgspec.json.decode(frame)
+    except plain.REFUSALS:  # the codec mends what is not quite JSON; here a client must learn of it
+        return Unreadable(_not_json(), event_id)
+    alien = next(_aliens(value, type(event), ""), None)
     if alien is not None:
         return Unreadable(refusals.unknown_parameter(alien), event_id)
     return event
@@ -90,11 +94,15 @@ def _malformed(frame: MalformedFrame, text: str) -> Refusal:
     return refusals.invalid_type(frame.param, frame.reason)
 
 
+def _not_json() -> Refusal:
+    return Refusal("invalid_json", "Invalid JSON: the message could not be parsed.")
+
+
 def _no_event(text: str) -> Refusal:
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Refusal("invalid_json", "Invalid JSON: the message could not be parsed.")
+    except plain.REFUSALS:
+        return _not_json()
     if not isinstance(value, dict):
         return Refusal("invalid_event", "Invalid event: expected a JSON object.")
     return refusals.missing("type")

@@ -1,0 +1,54 @@
+"""The one timer of a session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+
+__all__ = ["Alarm"]
+
+_LATE = 0.1
+"""An alarm that rings so much too late (seconds) tells that the loop was blocked."""
+
+_RESPITE = 1.0
+"""How long (seconds) the alarm is put off then, at most."""
+
+
+class Alarm:
+    """Rings at a moment of the loop's clock. Moved later, it is left to ring early: who is woken looks
+    at the deadline.
+
+    While the loop is blocked, what has come waits unread and what was asked for waits unwritten. That
+    silence is ours and not the server's. So an alarm that is late is put off once: for as long as it is
+    late, a second at most.
+    """
+
+    def __init__(self, ring: Callable[[float], None]) -> None:
+        self._ring = ring
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self._respite_ends = 0.0
+
+    def set(self, when: float) -> None:
+        """Rings at ``when``, or before; never within a respite."""
+        when = max(when, self._respite_ends)
+        if self._handle is not None and self._handle.when() <= when:
+            return
+        self.clear()
+        self._handle = self._loop.call_at(when, self._rings, when, context=contextvars.Context())
+
+    def clear(self) -> None:
+        """Does not ring."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _rings(self, when: float) -> None:
+        self._handle = None
+        late = self._loop.time() - when
+        if late > _LATE and when > self._respite_ends:
+            self._respite_ends = when + late + min(late, _RESPITE)
+            self.set(when)
+        else:
+            self._ring(when)
