@@ -83,3 +83,11 @@ def test_a_flood_of_tiny_pieces_is_bounded_too(audio: bytes) -> None:
         assert outbox.hold(ce.InputAudioBufferAppend(audio=audio))
     assert len(list(outbox.release())) == 10
     assert list(outbox.release()) == []
+
+
+def test_what_finds_no_room_is_not_dropped_in_silence() -> None:
+    stage = Stage(connected=False)
+    for _ in range(4097):
+        stage.do(inp.Say(ce.InputAudioBufferClear()))
+    (told,) = stage.notices(ef.ServerErrorSeen)
+    assert told.error.code == "queue_full"

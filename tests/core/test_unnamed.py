@@ -9,7 +9,8 @@ import pytest
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.outcomes import Completed, Failed
-from rejoinder.wire.client_events import RawClientEvent, ResponseCreate
+from rejoinder.wire.client_events import RawClientEvent, ResponseCreate, SessionUpdate
+from rejoinder.wire.session import SessionConfig
 from tests.core.stage import Stage, asked, begun, speaking
 
 
@@ -178,3 +179,44 @@ def test_a_response_that_was_given_back_is_asked_for_once_more_after_the_servers
     stage.error(event_id="a.1", code="conversation_already_has_active_response")
     stage.done("r_server")
     assert [c.event_id for c in stage.sent(ResponseCreate)] == ["a.1", "a.2"]
+
+
+@pytest.mark.parametrize("status", ["failed", "incomplete", None])
+def test_a_failure_of_the_servers_own_that_never_began_is_told(status: str | None) -> None:
+    stage = Stage()
+    stage.hear("input_audio_buffer.speech_stopped", item_id="u1", audio_end_ms=900)
+    stage.done("r_server", status, status_details={"error": {"message": "it broke"}})
+    (told,) = stage.notices(ef.ServerErrorSeen)
+    assert told.error.message == "it broke"
+    stage.done("r_server", status)
+    assert len(stage.notices(ef.ServerErrorSeen)) == 1
+
+
+@pytest.mark.parametrize("named", [{}, {"response_id": "r_server"}])
+def test_a_response_error_when_nothing_runs_is_told(named: dict[str, str]) -> None:
+    stage = Stage()
+    stage.hear("response.error", error={"message": "it broke"}, **named)
+    (told,) = stage.notices(ef.ServerErrorSeen)
+    assert told.error.message == "it broke"
+
+
+def test_the_failure_of_a_stranger_is_nothing_to_a_reply_under_way() -> None:
+    stage = speaking()
+    stage.done("r_stranger", "failed")
+    stage.hear("response.error", response_id="r_stranger", error={"message": "it broke"})
+    assert stage.notices(ef.ServerErrorSeen) == []
+    stage.done()
+    stage.hear("response.error", response_id="r1", error={"message": "too late"})
+    assert stage.notices(ef.ServerErrorSeen) == []
+    assert isinstance(stage.outcome(), Completed)
+
+
+def test_the_first_session_updated_answers_our_own_configuration() -> None:
+    stage = Stage(config=SessionConfig(type="realtime"), connected=False)
+    stage.do(inp.Edit("tools", SessionUpdate(event_id="tools", session=SessionConfig(tools=[]))))
+    stage.do(inp.Connected())
+    stage.hear("session.updated", session={})
+    assert stage.all(ef.SettleEdit) == []
+    stage.error(event_id="tools", code="invalid_value")
+    (settled,) = stage.all(ef.SettleEdit)
+    assert isinstance(settled.result, ef.Refused)

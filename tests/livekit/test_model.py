@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import aiohttp
 import pytest
 from livekit.agents import APIConnectOptions, Plugin, llm, utils
 from livekit.plugins import openai as upstream
@@ -211,15 +212,21 @@ def test_every_step_can_be_journaled_without_the_key(run: Run) -> None:
 
 
 def test_the_connection_is_that_of_the_job(run: Run) -> None:
+    paths: list[str] = []
+
+    async def seen(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
+        paths.append(request.url.path)
+
     async def main() -> None:
-        async with utils.http_context.open() as shared:
-            async with talking() as talk:
-                assert (await talk.reply()).text == WORDS
+        requests = aiohttp.TraceConfig()
+        requests.on_request_start.append(seen)
+        requests.freeze()
+        async with utils.http_context.open() as shared, talking() as talk:
+            shared.trace_configs.append(requests)
+            assert (await talk.reply()).text == WORDS
+            await talk.session.aclose()
             assert not shared.closed
-            await shared.close()
-            async with talking() as talk:
-                with pytest.raises(llm.RealtimeError, match="closed"):
-                    await talk.session.generate_reply()
+        assert paths == ["/v1/realtime"]
 
     run(main())
 

@@ -177,7 +177,7 @@ class ResponseEnded(msgspec.Struct, frozen=True):
 
 
 class ServerErrorSeen(msgspec.Struct, frozen=True):
-    """An `error` event that settled nothing.
+    """An `error` event that settled nothing, or something of ours that was not sent (type ``client``).
 
     ``benign``: of a kind that needs no attention. ``suspected``: a response under way may be meant; if
     it is, its outcome says so within the grace.

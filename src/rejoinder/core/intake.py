@@ -15,7 +15,7 @@ from rejoinder.core.lifecycle import State, Trigger
 from rejoinder.core.outcomes import Close
 from rejoinder.core.responses import Machine
 from rejoinder.core.state import SessionState
-from rejoinder.core.verdict import Facts
+from rejoinder.core.verdict import Facts, failure
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody, ResponseObject
@@ -26,7 +26,8 @@ CONFIG = "rejoinder_config"
 
 _PCM_RATE, _PCM_SAMPLE_BYTES = 24_000, 2
 _G711, _G711_RATE = ("audio/pcmu", "audio/pcma"), 8_000
-_RECENT = 64
+_RECENT = 8
+"""How many events are remembered: a proxy that delivers twice does so at once, and events can be big."""
 
 _HOSTED = (
     ev.ResponseMcpCallInProgress,
@@ -102,7 +103,10 @@ def _created(state: SessionState, now: float, event: ev.ResponseCreated) -> Iter
 def _done(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
     machine, response = state.correlation.ending(event.response), event.response
     told = response.id is not None and state.responses.past.get(response.id, False)
+    unheard = (response.id or "") not in state.responses.past and not state.responses.machines
     yield from state.correlation.done(now, event)
+    if unheard and response.status not in ("completed", "cancelled"):
+        yield ef.Announce(ef.ServerErrorSeen(failure(response), benign=False, suspected=False))
     if response.id:
         state.responses.remember(response.id, done=True)
     if not told and (response.id or machine is not None):
@@ -134,7 +138,10 @@ def _if_fatal(state: SessionState, now: float, error: ErrorBody) -> Iterator[ef.
 
 
 def _failed(state: SessionState, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
+    unheard = not state.responses.machines and event.response_id not in state.responses.past
     yield from state.correlation.failed(now, event)
+    if unheard and subject(event.error) is not About.FATAL:
+        yield ef.Announce(ef.ServerErrorSeen(event.error, benign=False, suspected=False))
     yield from _if_fatal(state, now, event.error)
 
 

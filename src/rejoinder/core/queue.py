@@ -26,7 +26,7 @@ MOST = 256
 FULL = ErrorBody(
     type=OURS,
     code="queue_full",
-    message=f"{MOST} requests are waiting already; wait for some of them before asking for more",
+    message="too much waits already, for the connection or its turn: ask again when some is done",
 )
 TAKEN = ErrorBody(
     type=OURS,

@@ -59,6 +59,12 @@ class Requests(msgspec.Struct):
         self.pending[key] = Pending(_KINDS[type(event)], _item_id(event))
         self.deadlines.set(key, now + self.after, "edit")
 
+    def ask_before_all(self, now: float, key: str, event: ce.ClientEvent) -> None:
+        """The same for an edit that goes out before those that wait: it is answered before them."""
+        waiting, self.pending = self.pending, {}
+        self.ask(now, key, event)
+        self.pending |= waiting
+
     def name(self, event_id: str) -> None:
         """Remembers the event id of something that was sent."""
         self.names[event_id] = None

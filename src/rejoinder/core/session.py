@@ -90,7 +90,7 @@ def _connected(state: SessionState, now: float, _: inp.Connected) -> Iterator[ef
     state.responses.reach(now, True)
     if state.config is not None:
         configure = ce.SessionUpdate(event_id=intake.CONFIG, session=state.config)
-        state.requests.ask(now, intake.CONFIG, configure)
+        state.requests.ask_before_all(now, intake.CONFIG, configure)
         yield ef.Send(configure)
     for event in state.outbox.release():
         yield ef.Send(event)
@@ -161,8 +161,8 @@ def _say(state: SessionState, now: float, given: inp.Say) -> Iterator[ef.Effect]
         state.correlation.unowned_at = now
     if state.online:
         yield ef.Send(event)
-    else:
-        state.outbox.hold(event)
+    elif not state.outbox.hold(event):
+        yield ef.Announce(ef.ServerErrorSeen(queue.FULL, benign=False, suspected=False))
 
 
 def _append(state: SessionState, now: float, given: inp.Append) -> Iterator[ef.Effect]:

@@ -97,7 +97,7 @@ def _done(ground: Ground, response: ResponseObject) -> Outcome:
                 response=response,
             )
         case _:
-            error = _error_in(response) or ground.suspect or _unexplained(response)
+            error = _error_in(response) or ground.suspect or failure(response)
             return _failed(ground, Facts(error=error, response=response))
 
 
@@ -106,8 +106,11 @@ def _error_in(response: ResponseObject) -> ErrorBody | None:
     return details.error if details else None
 
 
-def _unexplained(response: ResponseObject) -> ErrorBody:
-    """A failure without an error: whatever words the response has for it."""
+def failure(response: ResponseObject) -> ErrorBody:
+    """Why a response failed: its error, or whatever words it has instead of one."""
+    told = _error_in(response)
+    if told is not None:
+        return told
     details = response.status_details
     words = (details.reason or details.type) if details else None
     if response.status == "failed":
