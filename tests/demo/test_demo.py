@@ -30,6 +30,7 @@ def test_the_demo_shows_each_reply_and_leaves_a_recording_and_a_journal(
     assert "What are your opening" in shown
     assert "The server had an error while" in shown
     assert "5 of 5 replies settled, each as expected." in shown
+    assert "The session ended" not in shown
 
     with wave.open(str(tmp_path / "reply.wav")) as recording:
         seconds = recording.getnframes() / recording.getframerate()

@@ -113,7 +113,7 @@ async def _converse(session: AgentSession[Any], watch: Watch, ear: Ear) -> None:
         watch.error = getattr(event.error, "error", None) or event.reason.value
         closed.set()
 
-    session.once("close", died)
+    session.on("close", died)
     talk = asyncio.ensure_future(_talk(session, watch, ear))
     over = asyncio.ensure_future(closed.wait())
     try:
