@@ -242,8 +242,10 @@ def _silences() -> dict[str, Fault]:
     }
     mute = Fault("silence-for-good", point("delta:3"), strikes.nothing, Then.MUTE)
     created = Fault("done-without-created", point("instead-created"), done("completed"), Then.DIES)
+    nameless = done_frame(status="completed", metadata=None)
+    unnamed = Fault("done-unnamed-without-created", point("instead-created"), nameless, Then.DIES)
     empty = Fault("completed-empty", point("created"), done("completed"), Then.DIES)
-    return table | {one.name: one for one in (mute, created, empty)}
+    return table | {one.name: one for one in (mute, created, unnamed, empty)}
 
 
 def _ends_of_connections() -> dict[str, Fault]:
