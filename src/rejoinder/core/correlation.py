@@ -165,14 +165,11 @@ class Correlation(msgspec.Struct):
     def _failed_nobody(
         self, now: float, event: ev.ResponseError, facts: Facts
     ) -> Iterator[ef.Effect]:
-        active, requested = (
-            self.responses.within(State.ACTIVE),
-            self.responses.within(State.REQUESTED),
-        )
-        meant = active or requested
-        trigger = Trigger.FAILED if len(meant) == 1 else Trigger.BLAMED
-        for machine in meant if len(meant) == 1 else [*active, *requested]:
-            yield from self.responses.apply(now, machine, trigger, facts)
+        meant = self.responses.within(State.ACTIVE) or self.responses.within(State.REQUESTED)
+        if len(meant) == 1:
+            yield from self.responses.apply(now, meant[0], Trigger.FAILED, facts)
+        else:
+            yield from self.blamed(now, facts)
         if not meant:
             yield ef.Announce(ef.Odd("odd", event))
 
