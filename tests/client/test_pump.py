@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rejoinder.client.options import Policy
 from rejoinder.client.pump import Pump
 from rejoinder.client.response import Response
 from rejoinder.client.session import Session
@@ -322,7 +323,7 @@ def test_a_core_that_fails_settles_all_that_waits(
 ) -> None:
     async def main() -> None:
         pump = pump_of(Broken())
-        session = Session(pump, waits=True, sample_bytes=2)
+        session = Session(pump, policy=Policy(waits=True, retries=0), sample_bytes=2)
         response, edit = session.create_response(), session.delete_item("i1")
         session.append_audio(b"\0\0")
         outcome = await response.outcome()
@@ -352,7 +353,7 @@ def test_an_effect_that_cannot_be_carried_out_does_not_keep_the_others_from_it(
 ) -> None:
     async def main() -> None:
         pump = pump_of(Unable())
-        session = Session(pump, waits=True, sample_bytes=2)
+        session = Session(pump, policy=Policy(waits=True, retries=0), sample_bytes=2)
         response = session.create_response()
         await session.aclose()
         assert isinstance(response.result, Lost)

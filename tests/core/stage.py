@@ -50,8 +50,8 @@ class Stage:
         self.said += self.last
         return self.last
 
-    def ask(self, key: str = "a", wait: bool = True, **params: Any) -> str:
-        self.do(inp.Ask(key, ResponseParams(**params), wait))
+    def ask(self, key: str = "a", wait: bool = True, retries: int = 0, **params: Any) -> str:
+        self.do(inp.Ask(key, ResponseParams(**params), wait, retries))
         return key
 
     def cancel(self, *keys: str) -> list[ef.Effect]:

@@ -83,7 +83,9 @@ def test_a_requeue_has_a_bound() -> None:
         for cell in TABLE[state].values():
             for branch in cell.branches():
                 if branch.to is State.QUEUED and state is not State.QUEUED:
-                    assert branch.guard in (Guard.ONCE, Guard.MAY_WAIT, Guard.MISTAKEN_MAY_WAIT)
+                    once = (Guard.ONCE, Guard.MAY_WAIT, Guard.MISTAKEN_MAY_WAIT)
+                    assert branch.guard in once or Act.RETRY in branch.acts
+                assert (Act.RETRY in branch.acts) == (branch.guard is Guard.MAY_RETRY)
 
 
 def test_the_table_can_be_drawn() -> None:
@@ -132,15 +134,27 @@ def error(code: str | None = None, event_id: str | None = None) -> inp.Input:
     return frame("error", error={"code": code, "message": "m", "event_id": event_id})
 
 
-BUSY = "conversation_already_has_active_response"
+BUSY, CRASH = "conversation_already_has_active_response", "server_error"
 WORDS: dict[str, Callable[[Session], inp.Input]] = {
     "ask a": lambda s: inp.Ask("a", ResponseParams()) if unused(s, "a") else inp.Tick(),
     "ask b": lambda s: inp.Ask("b", ResponseParams()) if unused(s, "b") else inp.Tick(),
+    "ask with a retry": lambda s: (
+        inp.Ask("t", ResponseParams(), retries=2) if unused(s, "t") else inp.Tick()
+    ),
+    "r4 created for t": lambda s: created("r4", "t"),
+    "t limited": lambda s: error("rate_limit_exceeded", "t.1"),
+    "r4 crashed": lambda s: frame("response.error", response_id="r4", error={"type": CRASH}),
+    "r4 failed": lambda s: frame(
+        "response.done",
+        response={"id": "r4", "status": "failed", "status_details": {"error": {"type": CRASH}}},
+    ),
+    "stop r1": lambda s: inp.Stop("r1"),
+    "stop": lambda s: inp.Stop(),
     "ask out of band": lambda s: (
         inp.Ask("o", ResponseParams(conversation="none")) if unused(s, "o") else inp.Tick()
     ),
     "cancel a": lambda s: inp.Cancel(("a",)),
-    "cancel all": lambda s: inp.Cancel(("a", "b", "o", "r1", "r2", "r3")),
+    "cancel all": lambda s: inp.Cancel(("a", "b", "o", "t", "r1", "r2", "r3")),
     "r1 created for a": lambda s: created("r1", "a"),
     "r2 created for a": lambda s: created("r2", "a"),
     "r2 created for b": lambda s: created("r2", "b"),
@@ -235,7 +249,14 @@ def played(words: tuple[str, ...]) -> Play:
     return play
 
 
-@pytest.mark.parametrize("start", [("ask a",), ("ask a", "r1 created for a", "ask b")])
+STARTS = [
+    ("ask a",),
+    ("ask a", "r1 created for a", "ask b"),
+    ("ask with a retry", "r4 created for t", "r4 crashed"),
+]
+
+
+@pytest.mark.parametrize("start", STARTS)
 def test_no_order_of_events_breaks_the_promise(start: tuple[str, ...]) -> None:
     """Every order of three more events; states that are alike are explored once."""
     seen: set[str] = set()

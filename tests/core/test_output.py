@@ -132,6 +132,14 @@ def test_the_parts_come_in_the_order_of_the_events() -> None:
     ]
 
 
+def test_words_keep_the_moment_at_which_they_are_spoken() -> None:
+    stage = told(spoken("Hi", start_time=0.5), spoken(" there"))
+    assert stage.parts()[1:] == [
+        parts.Transcript("i1", 0, "Hi", 0.5),
+        parts.Transcript("i1", 0, " there", None),
+    ]
+
+
 def test_an_item_begins_once_and_not_after_its_own_content() -> None:
     stage = told(text("early"), item("added", **message()), item("added", **message()))
     assert [type(part).__name__ for part in stage.parts()] == ["ContentStarted", "Text"]

@@ -12,8 +12,9 @@ import pytest
 from rejoinder.core import effects as ef
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.lifecycle import TABLE, Act, Cell, Guard, State, Trigger
+from rejoinder.core.machine import Machine, Request
 from rejoinder.core.outcomes import Close, Failed, Incomplete, TimedOut
-from rejoinder.core.responses import Machine, Responses
+from rejoinder.core.responses import Responses
 from rejoinder.core.verdict import Facts
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.response import ErrorBody, ResponseObject, ResponseParams
@@ -21,18 +22,20 @@ from rejoinder.wire.server_events import RateLimitsUpdated
 from tests.core.stage import Stage, begun
 
 EVENT = RateLimitsUpdated(rate_limits=[])
+PASSING = ErrorBody(code="rate_limit_exceeded")
 FULL = Facts(EVENT, ErrorBody(message="m"), ResponseObject(id="r1"), Close("network"), "gap", 10.0)
 NAMED = {State.ACTIVE, State.CANCELLING, State.DRAINING}
-SHOWN: dict[Act, type[ef.Effect]] = {
-    Act.OPEN: ef.Open,
-    Act.SETTLE: ef.Settle,
-    Act.RECLAIM: ef.Withdraw,
+SHOWN: dict[type[ef.Effect], set[Act]] = {
+    ef.Open: {Act.OPEN},
+    ef.Settle: {Act.SETTLE},
+    ef.Withdraw: {Act.RECLAIM, Act.RELEASE},
 }
 
 
-def machine_in(responses: Responses, state: State, wait: bool = True) -> Machine:
+def machine_in(responses: Responses, state: State, wait: bool = True, retries: int = 0) -> Machine:
     """A request in this state, with an id where it must have one."""
-    machine = responses.ask(0.0, "a", ResponseParams(), wait)
+    request = Request(ResponseParams(), wait, 0.0, sends=1, answer_by=10.0, retries=retries)
+    machine = responses.ask("a", request)
     machine.state, machine.by_order = state, True
     if state in NAMED:
         machine.response_id = "r1"
@@ -71,10 +74,10 @@ def carried_out(state: State, trigger: Trigger, holder: bool, wait: bool, facts:
 
 
 def shown(cell: Cell, state: State, effects: list[ef.Effect], facts: Facts) -> None:
-    for act, effect in SHOWN.items():
+    for effect, acts in SHOWN.items():
         told = [e for e in effects if isinstance(e, effect) and getattr(e, "key", None) == "a"]
-        found_at_its_end = act is Act.OPEN and Act.SETTLE in cell.acts
-        assert len(told) == (act in cell.acts) or found_at_its_end
+        found_at_its_end = effect is ef.Open and Act.SETTLE in cell.acts
+        assert len(told) == len(acts & set(cell.acts)) or found_at_its_end
     odd = [e for e in effects if isinstance(e, ef.Announce)]
     assert bool(odd) == (bool({Act.ODD, Act.LATE} & set(cell.acts)) and facts.event is not None)
     cancels = [e.event for e in effects if isinstance(e, ef.Send)]
@@ -83,7 +86,37 @@ def shown(cell: Cell, state: State, effects: list[ef.Effect], facts: Facts) -> N
     assert cancels == (expected if Act.CANCEL in cell.acts and known else [])
 
 
-@pytest.mark.parametrize("trigger", [t for t in Trigger if TABLE[State.REQUESTED][t].guard])
+MAY_RETRY = [
+    (state, trigger)
+    for state in State
+    for trigger in Trigger
+    if TABLE[state][trigger].guard is Guard.MAY_RETRY
+]
+
+
+@pytest.mark.parametrize(("state", "trigger"), MAY_RETRY)
+def test_a_failure_that_may_pass_is_asked_again(state: State, trigger: Trigger) -> None:
+    responses = Responses(Timeouts())
+    machine = machine_in(responses, state, retries=1)
+    facts = Facts(EVENT, PASSING, named=True)
+    assert TABLE[state][trigger].to is State.QUEUED
+    effects = list(responses.apply(1.0, machine, trigger, facts))
+    assert machine.state is State.QUEUED
+    assert machine.response_id is None
+    shown(TABLE[state][trigger], State.QUEUED, [e for e in effects if not is_cancel(e)], facts)
+    machine.state = state
+    effects = list(responses.apply(2.0, machine, trigger, facts))
+    assert any(isinstance(effect, ef.Settle) for effect in effects)
+
+
+def is_cancel(effect: ef.Effect) -> bool:
+    return isinstance(effect, ef.Send) and isinstance(effect.event, ce.ResponseCancel)
+
+
+ONCE = [t for t in Trigger if TABLE[State.REQUESTED][t].guard in (Guard.ONCE, Guard.MAY_WAIT)]
+
+
+@pytest.mark.parametrize("trigger", ONCE)
 def test_a_chance_is_given_once(trigger: Trigger) -> None:
     responses = Responses(Timeouts())
     machine = machine_in(responses, State.REQUESTED)

@@ -9,7 +9,7 @@ import pytest
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.outcomes import Completed, Failed
-from rejoinder.wire.client_events import RawClientEvent, ResponseCreate, SessionUpdate
+from rejoinder.wire.client_events import ResponseCreate, SessionUpdate
 from rejoinder.wire.session import SessionConfig
 from tests.core.stage import Stage, asked, begun, speaking
 
@@ -44,33 +44,6 @@ def test_a_server_that_always_says_null_is_understood_all_the_same() -> None:
     stage.hear("input_audio_buffer.speech_stopped", item_id="u1", audio_end_ms=900)
     stage.created("r_server", None, conversation_id=None)
     assert [o.default for o in stage.all(ef.Open)] == [True, True, True]
-
-
-@pytest.mark.parametrize(
-    "create", [ResponseCreate(), RawClientEvent({"type": "response.create"})], ids=["typed", "raw"]
-)
-def test_a_create_that_is_nobodys_request_is_answered_to_nobody(
-    create: ResponseCreate | RawClientEvent,
-) -> None:
-    stage = Stage()
-    stage.do(inp.Say(create))
-    stage.ask()
-    stage.created("r_raw", None, conversation_id=None)
-    stage.created("r1", "a")
-    stage.text("mine", "r1", "i1")
-    stage.text("a note", "r_raw", "i2")
-    stage.done("r1")
-    assert stage.outcome().delivered.text == "mine"
-    assert [(o.key, o.default) for o in stage.all(ef.Open)] == [("r_raw", False), ("a", True)]
-
-
-def test_an_answer_to_nobodys_create_that_never_comes_is_not_waited_for() -> None:
-    stage = Stage()
-    stage.do(inp.Say(ResponseCreate()))
-    stage.wait(10.0)
-    stage.ask()
-    stage.created("r1", None)
-    assert [o.key for o in stage.all(ef.Open)] == ["a"]
 
 
 def test_a_request_taken_for_refused_is_owed_nothing_and_the_next_goes_out_at_once() -> None:

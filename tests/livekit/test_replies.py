@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from livekit.agents import llm
+from livekit.agents.voice.io import TimedString
 
 from rejoinder.client.memory import connected, pair
 from rejoinder.client.response import Response
@@ -21,7 +22,7 @@ from rejoinder.livekit.replies import Listener, Replies
 from rejoinder.server.catalogue import point
 from rejoinder.server.faults import Fault, Then
 from rejoinder.server.script import Call, Pause, Script, Speech, Turn
-from rejoinder.server.strikes import delta_frame
+from rejoinder.server.strikes import delta_frame, done, failed
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCancel, ResponseCreate
 from tests.livekit.talk import WORDS, Heard, first, talking, weather
@@ -393,5 +394,46 @@ def test_a_server_that_takes_its_time_is_given_it(run: Run) -> None:
         )
         async with talking(script=slow, timeouts=clocks) as talk:
             assert (await talk.reply()).text == f"Well.{WORDS}"
+
+    run(main())
+
+
+def test_words_keep_the_moment_at_which_they_are_spoken(run: Run) -> None:
+    timed = delta_frame("response.output_audio_transcript.delta", delta="Hello", start_time=0.25)
+    fault = Fault("timed", point("instead-transcript"), timed, Then.GOES_ON)
+
+    async def main() -> None:
+        async with talking(fault) as talk:
+            event = await talk.session.generate_reply()
+            message = await anext(aiter(event.message_stream))
+            word = await anext(aiter(message.text_stream))
+
+            assert word == "Hello"
+            assert isinstance(word, TimedString)
+            assert word.start_time == 0.25
+
+    run(main())
+
+
+LIMITED = failed("rate_limit_exceeded")
+
+
+def test_a_reply_that_the_server_declares_failed_is_asked_again_if_so_wished(run: Run) -> None:
+    fault = Fault("limited", point("created"), done("failed", LIMITED), Then.DIES)
+
+    async def main() -> None:
+        async with talking(fault, retries=1) as talk:
+            heard = await talk.reply()
+
+            assert isinstance(heard.outcome, Completed)
+            assert heard.outcome.asked == 2
+            assert heard.text == WORDS
+            assert talk.errors == []
+            assert talk.created == [heard.event]
+            assert heard.event is not None
+            assert heard.event.response_id == heard.outcome.response_id == "resp_c1_0002"
+            assert [told.request_id for told in talk.usage] == ["resp_c1_0001", "resp_c1_0002"]
+        async with talking(fault) as talk:
+            assert isinstance((await talk.reply()).error, ReplyError)
 
     run(main())

@@ -34,6 +34,7 @@ DELIBERATE = {
     ("SessionObject", "id"): "on the wire in session.created, untyped there",
     ("SessionObject", "object"): "on the wire in session.created, untyped there",
     ("SessionObject", "expires_at"): "on the wire in session.created, untyped there",
+    ("ResponseOutputAudioTranscriptDelta", "start_time"): "an addition of some servers",
 }
 """(struct, member) that only we have, and why. The other way round there is none."""
 

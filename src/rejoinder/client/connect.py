@@ -27,6 +27,7 @@ async def connect(
     session: SessionConfig | None = None,
     timeouts: Timeouts = CLOCKS,
     busy: Busy = "wait",
+    retries: int = 0,
     http_session: HttpSession | None = None,
     headers: Mapping[str, str] | None = None,
     journal: OnEvent | None = None,
@@ -52,6 +53,10 @@ async def connect(
       for what came meanwhile: for as long again, a second at most.
     - ``busy``: what a request does while another response holds the conversation, ``"wait"``
       (default) in the queue or ``"fail"`` at once.
+    - ``retries``: how often a response is asked for again, by itself, when the server declares it failed
+      by a code that may pass (rate limits, server errors) before anything of it was delivered. The
+      pause is what the server's words ask for; all of it stays within the clocks of the first time.
+      Nothing else is ever asked again, and by default (0) nothing is.
     - ``http_session``: an ``aiohttp.ClientSession`` whose connector and proxy to use; it stays open.
     - ``headers``: added to the upgrade request.
     - ``journal``: called as ``journal(now, input, effects)`` at each step, such as
@@ -82,6 +87,7 @@ async def connect(
         session=session,
         timeouts=timeouts,
         busy=busy,
+        retries=retries,
         http_session=http_session,
         headers=headers,
         journal=journal,

@@ -28,12 +28,14 @@ from rejoinder.wire.strange import MalformedFrame
 __all__ = [
     "Busy",
     "Options",
+    "Policy",
     "address",
-    "busy_policy",
     "checked",
     "clocks",
     "configuration",
     "credentials",
+    "metadata",
+    "policy",
 ]
 
 Busy = Literal["wait", "fail"]
@@ -41,6 +43,9 @@ Busy = Literal["wait", "fail"]
 _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 _SAMPLE_BYTES = {"audio/pcm": 2, "audio/pcmu": 1, "audio/pcma": 1}
 _PCM_RATE = 24_000
+
+_MOST_METADATA = 15
+"""Sixteen pairs are allowed (OpenAI Realtime reference), and one is ours."""
 
 
 class Reach(TypedDict, total=False):
@@ -60,6 +65,7 @@ class Options(Reach, total=False):
     session: SessionConfig | None
     timeouts: Timeouts
     busy: Busy
+    retries: int
     journal: OnEvent | None
     on_response: OnResponse | None
     on_notice: OnNotice | None
@@ -123,11 +129,27 @@ def reach(dial: object, http_session: object) -> None:
         )
 
 
-def busy_policy(busy: Busy) -> bool:
-    """Whether a request waits while another response holds the conversation."""
+class Policy(msgspec.Struct, frozen=True):
+    """How requests are treated: whether one waits while another response holds the conversation, and
+    how often it is asked again when the server declares it failed."""
+
+    waits: bool
+    retries: int
+
+
+def policy(busy: Busy, retries: int) -> Policy:
+    """The policy that these options stand for."""
     if busy not in ("wait", "fail"):
         raise ConfigurationError("busy must be 'wait' or 'fail'")
-    return busy == "wait"
+    if type(retries) is not int or retries < 0:
+        raise ConfigurationError("retries must be a whole number: 0, the default, asks only once")
+    return Policy(busy == "wait", retries)
+
+
+def metadata(given: Mapping[str, str] | None) -> None:
+    """Raises `ConfigurationError` where our key would be one pair too many."""
+    if given is not None and len(given) > _MOST_METADATA:
+        raise ConfigurationError(f"metadata may have {_MOST_METADATA} pairs, not {len(given)}")
 
 
 def configuration(session: SessionConfig) -> SessionConfig:

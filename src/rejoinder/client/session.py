@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Unpack
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rejoinder.client import by_hand
 from rejoinder.client import options as opt
 from rejoinder.client.edit import Edit
 from rejoinder.client.pump import Pump, running_loop
@@ -22,6 +23,7 @@ from rejoinder.core import session as core
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.effects import Notice
 from rejoinder.core.outcomes import Close
+from rejoinder.core.requests import EDITS
 from rejoinder.errors import ConfigurationError, SessionClosed
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.items import Item
@@ -35,9 +37,6 @@ T = TypeVar("T")
 _MOST_APPEND = 4 * 1024 * 1024
 """Longer audio goes out in several events: the server takes 15 MiB of base64 in one."""
 
-_MOST_METADATA = 15
-"""Sixteen pairs are allowed (OpenAI Realtime reference), and one is ours."""
-
 
 class Session:
     """One realtime session. Made by `connect`, or by `start` for those who cannot wait.
@@ -46,9 +45,9 @@ class Session:
     at once and never block. After the end they raise `SessionClosed`, and have then done nothing.
     """
 
-    def __init__(self, pump: Pump, *, waits: bool, sample_bytes: int) -> None:
+    def __init__(self, pump: Pump, *, policy: opt.Policy, sample_bytes: int) -> None:
         self._pump = pump
-        self._waits = waits
+        self._policy = policy
         self._sample_bytes = sample_bytes
         self._mirror = Mirror(pump.core)
 
@@ -78,11 +77,11 @@ class Session:
             on_event_out=options.get("on_event_out"),
             journal=options.get("journal"),
         )
-        waits = opt.busy_policy(options.get("busy", "wait"))
+        policy = opt.policy(options.get("busy", "wait"), options.get("retries", 0))
         dialled = _dialling(options, clocks)
         pump = Pump(core.Session(config=config, timeouts=clocks), clocks, listeners)
         pump.start(dialled)
-        return cls(pump, waits=waits, sample_bytes=opt.sample_bytes(config) or 2)
+        return cls(pump, policy=policy, sample_bytes=opt.sample_bytes(config) or 2)
 
     # -- the life of the session --
 
@@ -196,10 +195,7 @@ class Session:
         none.
         """
         self._check()
-        if metadata is not None and len(metadata) > _MOST_METADATA:
-            raise ConfigurationError(
-                f"metadata may have {_MOST_METADATA} pairs, not {len(metadata)}"
-            )
+        opt.metadata(metadata)
         params = ResponseParams(
             instructions=_given(instructions),
             conversation=_given(conversation),
@@ -215,12 +211,7 @@ class Session:
             prompt=_given(prompt),
         )
         opt.checked("create_response", ce.ResponseCreate(response=params))
-        if sink is not None:
-            check_sink("sink", sink)
-        key = _name("rj")
-        response = self._pump.waiting.asked(key, sink)
-        self._pump.step(inp.Ask(key, params, self._waits))
-        return response
+        return self._ask(params, sink)
 
     def cancel(self, *responses: Response) -> None:
         """Cancels these responses, as `Response.cancel` does each."""
@@ -311,13 +302,32 @@ class Session:
         self._sample_bytes = opt.sample_bytes(full) or self._sample_bytes
         return edit
 
-    def send(self, event: ce.ClientEvent | ce.RawClientEvent | Mapping[str, Any]) -> None:
-        """Sends any client event, as it is; a mapping needs a ``type``. Nobody waits for its answer:
-        a response that it starts counts as one that the server began by itself."""
+    def send(
+        self,
+        event: ce.ClientEvent | ce.RawClientEvent | Mapping[str, Any],
+        *,
+        sink: Sink | None = None,
+    ) -> Response | Edit | None:
+        """Sends any client event; a mapping needs a ``type``. What it says is sent as it is.
+
+        It is kept track of all the same. `response.create` gets our key into its metadata, waits its
+        turn like `create_response`, and returns its `Response` (``sink`` as there); whatever the server
+        acknowledges returns its `Edit`, and an item without an id is given one. `response.cancel` goes
+        out with the id of the response that it means, or not at all when there is none to cancel.
+
+        Raises `ConfigurationError` for what is no event, or could not be kept track of.
+        """
         self._check()
-        typed = ce.RawClientEvent(dict(event)) if isinstance(event, Mapping) else event
-        opt.checked("event", typed)
-        self._pump.step(inp.Say(typed))
+        raw = by_hand.plain(event)
+        if raw["type"] == "response.create":
+            return self._ask(by_hand.params(raw), sink, ce.RawClientEvent(raw))
+        if raw["type"] in EDITS:
+            return self._edit_by_hand(raw)
+        if raw["type"] == "response.cancel":
+            self._pump.step(inp.Stop(by_hand.stopped(raw)))
+        else:
+            self._pump.step(inp.Say(by_hand.appended(raw)))
+        return None
 
     def notices(self) -> Feed[Notice]:
         """The news of the session, from its beginning: an asynchronous iterator that ends with `Ended`.
@@ -333,6 +343,26 @@ class Session:
         return f"<Session {state}, {len(self._pump.waiting.responses)} responses under way>"
 
     # -- inside --
+
+    def _ask(
+        self, params: ResponseParams, sink: Sink | None, given: ce.RawClientEvent | None = None
+    ) -> Response:
+        if sink is not None:
+            check_sink("sink", sink)
+        key, policy = _name("rj"), self._policy
+        response = self._pump.waiting.asked(key, sink)
+        self._pump.step(inp.Ask(key, params, policy.waits, policy.retries, given))
+        return response
+
+    def _edit_by_hand(self, raw: dict[str, Any]) -> Edit:
+        own, item, item_id = raw.get("event_id"), raw.get("item"), raw.get("item_id")
+        taken = not isinstance(own, str) or not own or own in self._pump.waiting.edits
+        key = _name("rj") if taken else str(own)
+        if isinstance(item, dict):
+            item_id = item.setdefault("id", _name("item"))
+        edit = self._pump.waiting.edit(key, item_id if isinstance(item_id, str) else None)
+        self._pump.step(inp.Edit(key, ce.RawClientEvent({**raw, "event_id": key})))
+        return edit
 
     def _edit(
         self, name: str, event: Callable[[str], ce.ClientEvent], item_id: str | None = None

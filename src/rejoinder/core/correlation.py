@@ -14,7 +14,8 @@ import msgspec
 from rejoinder.core import effects as ef
 from rejoinder.core.blame import About
 from rejoinder.core.lifecycle import State, Trigger
-from rejoinder.core.responses import KEY, Machine, Responses, cancel_id
+from rejoinder.core.machine import Machine
+from rejoinder.core.responses import KEY, Responses, cancel_id
 from rejoinder.core.verdict import OURS, Facts
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.response import ErrorBody, ResponseObject
@@ -36,14 +37,12 @@ class Correlation(msgspec.Struct):
     """Routes the events that begin and end responses.
 
     ``echoes``: the server returns our metadata. ``tells``: it has named a conversation, so that null
-    means out-of-band; some servers write null always. ``unowned_at``: when a `response.create` went
-    out that is nobody's request here, and has not been answered yet.
+    means out-of-band; some servers write null always.
     """
 
     responses: Responses
     echoes: bool = False
     tells: bool = False
-    unowned_at: float | None = None
 
     # -- beginnings --
 
@@ -81,21 +80,15 @@ class Correlation(msgspec.Struct):
     def _created_unnamed(
         self, now: float, response: ResponseObject, facts: Facts, announced: bool
     ) -> Iterator[ef.Effect]:
-        others = self.echoes or announced or self._unowned(now)
-        machine = None if others else self._next_in_order(now, response)
+        machine = None if self.echoes or announced else self._next_in_order(now, response)
         if machine is not None:
             machine.by_order = True
         else:
-            self.unowned_at = None
             machine = self.responses.found(now, response, State.QUEUED)
             # A user turn is answered in the conversation, whatever a server that never tells says.
             machine.default = machine.default or (announced and not self.tells)
         yield from self._supersede(now, machine)
         yield from self.responses.apply(now, machine, Trigger.CREATED, facts)
-
-    def _unowned(self, now: float) -> bool:
-        sent_at = self.unowned_at
-        return sent_at is not None and now - sent_at < self.responses.timeouts.created
 
     def _supersede(self, now: float, newer: Machine) -> Iterator[ef.Effect]:
         """A default response that begins while another runs has perhaps replaced it."""
@@ -136,7 +129,8 @@ class Correlation(msgspec.Struct):
         response = event.response
         machine = self.ending(response)
         if machine is not None:
-            facts = Facts(event, response=response)
+            named = self._names(machine, response.id, self._key(response.metadata))
+            facts = Facts(event, response=response, named=named)
             yield from self.responses.apply(now, machine, Trigger.DONE, facts)
         elif response.id or self._key(response.metadata):
             past = (response.id or "") in self.responses.past
@@ -153,9 +147,12 @@ class Correlation(msgspec.Struct):
 
     def failed(self, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
         """`response.error` and its kin: terminal, whomever it names."""
-        facts, error, key = Facts(event, event.error), event.error, self._key(event.metadata)
-        machine = self._ended(event.response_id, key) or self.sent_as(error.event_id)
+        error, key = event.error, self._key(event.metadata)
+        sent, facts = self.sent_as(error.event_id), Facts(event, event.error)
+        machine = self._ended(event.response_id, key) or sent
         if machine is not None:
+            named = machine is sent or self._names(machine, event.response_id, key)
+            facts = Facts(event, error, named=named)
             yield from self.responses.apply(now, machine, Trigger.FAILED, facts)
         elif event.response_id or key:
             yield ef.Announce(ef.Odd("foreign", event))
@@ -186,6 +183,10 @@ class Correlation(msgspec.Struct):
         alone = response_id and len(alive) == 1 and alive[0].state is State.REQUESTED
         return alive[0] if alone else None
 
+    def _names(self, machine: Machine, response_id: str | None, key: str | None) -> bool:
+        """Whether these are names of this response, and not just of the only one there could be."""
+        return machine.key == key or self.responses.named(response_id) is machine
+
     # -- errors --
 
     def refused(
@@ -193,6 +194,7 @@ class Correlation(msgspec.Struct):
     ) -> Iterator[ef.Effect]:
         """An `error` that names the create of ``machine``."""
         trigger = Trigger.BUSY if about is About.BUSY else Trigger.REJECTED
+        facts = msgspec.structs.replace(facts, named=True)
         yield from self.responses.apply(now, machine, trigger, facts)
 
     def busy(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
@@ -227,9 +229,8 @@ class Correlation(msgspec.Struct):
 
     def sent_as(self, event_id: str | None) -> Machine | None:
         """The machine whose latest create had this event id."""
-        key, _, number = (event_id or "").rpartition(".")
-        machine = self.responses.machines.get(key)
-        return machine if machine is not None and number == str(machine.sends) else None
+        sent = (m for m in self.responses.machines.values() if m.sends and m.event_id == event_id)
+        return next(sent, None) if event_id else None
 
     def is_ours(self, event_id: str | None) -> bool:
         """Whether an event id is one that we gave to a create or a cancel, now or earlier."""

@@ -36,18 +36,30 @@ class Ask(msgspec.Struct, frozen=True):
     """Ask for a response. ``key`` is new and unique; it names the request for good.
 
     The n-th send of it has the event id ``<key>.<n>``. ``wait`` False: settle at once rather than
-    queue behind a running response.
+    queue behind a running response. ``retries``: how often it may be asked again, within the deadlines
+    of its first send, when the server itself declares it failed by a code that may pass and nothing
+    was delivered. ``given``: the event as its caller wrote it, which is sent with our key added and,
+    the first time, under its own event id; ``params`` says what of it matters here.
     """
 
     key: str
     params: ResponseParams
     wait: bool = True
+    retries: int = 0
+    given: RawClientEvent | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True):
     """The caller no longer wants these responses (by key). Unknown and settled keys are ignored."""
 
     keys: tuple[str, ...]
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """The protocol's `response.cancel`: of this response, or (None) of the one that holds the
+    conversation. It is cancelled by id in either case."""
+
+    response_id: str | None = None
 
 
 class Abandon(msgspec.Struct, frozen=True):
@@ -60,15 +72,15 @@ class Abandon(msgspec.Struct, frozen=True):
 class Edit(msgspec.Struct, frozen=True):
     """An edit of the conversation or the session that the server acknowledges.
 
-    ``event`` carries ``key`` as its event id.
+    ``event`` carries ``key`` as its event id, also one that its caller wrote by hand.
     """
 
     key: str
-    event: ClientEvent
+    event: ClientEvent | RawClientEvent
 
 
 class Say(msgspec.Struct, frozen=True):
-    """A client event that nobody waits for (clear, commit, or one that we do not type)."""
+    """A client event that is never answered, or one that we do not know."""
 
     event: ClientEvent | RawClientEvent
 
@@ -84,5 +96,16 @@ class Shut(msgspec.Struct, frozen=True):
 
 
 Input: TypeAlias = (
-    Connected | Disconnected | Received | Tick | Ask | Cancel | Abandon | Edit | Say | Append | Shut
+    Connected
+    | Disconnected
+    | Received
+    | Tick
+    | Ask
+    | Cancel
+    | Stop
+    | Abandon
+    | Edit
+    | Say
+    | Append
+    | Shut
 )

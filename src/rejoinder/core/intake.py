@@ -12,8 +12,8 @@ from rejoinder.core import effects as ef
 from rejoinder.core.blame import About, benign, subject
 from rejoinder.core.input_audio import Heard
 from rejoinder.core.lifecycle import State, Trigger
+from rejoinder.core.machine import Machine
 from rejoinder.core.outcomes import Close
-from rejoinder.core.responses import Machine
 from rejoinder.core.state import SessionState
 from rejoinder.core.verdict import Facts, failure
 from rejoinder.wire import server_events as ev

@@ -96,6 +96,10 @@ class Act(enum.Enum):
     """keep the error as the suspected cause and shorten the clock"""
     RECLAIM = "reclaim"
     """the id was the server's own: give it back"""
+    RELEASE = "let its response go"
+    """it failed, another one takes its place: withdraw it, and cancel it by id unless it is done"""
+    RETRY = "ask again"
+    """after the pause that the server's words ask for"""
     STRAY = "cancel the stray"
     """a response under an abandoned key: cancel it by its id, never show it"""
     DROP = "drop"
@@ -114,6 +118,9 @@ class Guard(enum.Enum):
     MAY_WAIT = "once, another response is known to hold the slot, and its caller may wait"
     MISTAKEN = "once, its id was ours by order only, and nothing was delivered"
     MISTAKEN_MAY_WAIT = "the same, and its caller may wait"
+    MAY_RETRY = (
+        "the server names it, the failure may pass, nothing was delivered, and retries are left"
+    )
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -147,6 +154,10 @@ def _again(guard: Guard, otherwise: Cell) -> Cell:
     return Cell(_S.QUEUED, (), guard, otherwise)
 
 
+def _retry(otherwise: Cell, *acts: Act) -> Cell:
+    return Cell(_S.QUEUED, (*acts, _A.RETRY), Guard.MAY_RETRY, otherwise)
+
+
 def _queued() -> dict[Trigger, Cell]:
     odd = _stay(_S.QUEUED, _A.ODD)
     return {
@@ -172,9 +183,9 @@ def _requested() -> dict[Trigger, Cell]:
         Trigger.SENT: odd,
         Trigger.CREATED: _OPEN,
         Trigger.DELTA: odd,
-        Trigger.DONE: _SETTLE,
-        Trigger.FAILED: _SETTLE,
-        Trigger.REJECTED: _SETTLE,
+        Trigger.DONE: _retry(_SETTLE),
+        Trigger.FAILED: _retry(_SETTLE),
+        Trigger.REJECTED: _retry(_SETTLE),
         Trigger.BUSY: _again(Guard.MAY_WAIT, _SETTLE),
         Trigger.BLAMED: _stay(_S.REQUESTED, _A.GRACE),
         Trigger.INACTIVE: odd,
@@ -191,8 +202,8 @@ def _active() -> dict[Trigger, Cell]:
         Trigger.SENT: odd,
         Trigger.CREATED: Cell(_S.ACTIVE, (_A.RECLAIM, _A.OPEN), Guard.MISTAKEN, odd),
         Trigger.DELTA: _stay(_S.ACTIVE, _A.DELIVER),
-        Trigger.DONE: _SETTLE,
-        Trigger.FAILED: _CLOSE_OUT,  # the server may go on all the same
+        Trigger.DONE: _retry(_SETTLE, _A.RELEASE),
+        Trigger.FAILED: _retry(_CLOSE_OUT, _A.RELEASE),  # the server may go on all the same
         Trigger.REJECTED: _stay(_S.ACTIVE, _A.GRACE),
         Trigger.BUSY: Cell(
             _S.QUEUED,

@@ -15,9 +15,10 @@ from rejoinder import errors
 from rejoinder.core.parts import FunctionCall
 from rejoinder.wire.response import ErrorBody, ResponseObject
 
-_RETRYABLE_CODES = frozenset(
+RETRYABLE_CODES = frozenset(
     {"rate_limit_exceeded", "inference_rate_limit_exceeded", "server_error", "inference_failed"}
 )
+"""Codes (or, lacking one, types) of errors that may pass by themselves (OpenAI Realtime reference)."""
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -136,7 +137,7 @@ class Failed(_Outcome, frozen=True):
 
     @property
     def retryable(self) -> bool:
-        return self.code is None or self.code in _RETRYABLE_CODES
+        return self.code is None or self.code in RETRYABLE_CODES
 
     @property
     def code(self) -> str | None:
@@ -159,7 +160,7 @@ class Rejected(_Outcome, frozen=True):
 
     @property
     def retryable(self) -> bool:
-        return self.code in _RETRYABLE_CODES or self.code == BUSY_CODE
+        return self.code in RETRYABLE_CODES or self.code == BUSY_CODE
 
     @property
     def code(self) -> str | None:

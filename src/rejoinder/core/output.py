@@ -77,7 +77,9 @@ class Output(msgspec.Struct):
             case ev.ResponseOutputAudioDelta():
                 yield from self._audio(event)
             case ev.ResponseOutputAudioTranscriptDelta():
-                yield from self._words(event.item_id, event.content_index, _AUDIO, event.delta)
+                yield from self._words(
+                    event.item_id, event.content_index, _AUDIO, event.delta, event.start_time
+                )
             case ev.ResponseOutputTextDelta():
                 yield from self._words(event.item_id, event.content_index, _TEXT, event.delta)
             case ev.ResponseFunctionCallArgumentsDelta():
@@ -165,7 +167,9 @@ class Output(msgspec.Struct):
             self.audio_bytes += len(event.delta)
             yield Audio(event.item_id, event.content_index, event.delta)
 
-    def _words(self, item_id: str, index: int, kind: str, text: str) -> Iterator[Part]:
+    def _words(
+        self, item_id: str, index: int, kind: str, text: str, at: float | None = None
+    ) -> Iterator[Part]:
         yield from self._announced(item_id, index, kind)
         if not text:
             return
@@ -173,7 +177,7 @@ class Output(msgspec.Struct):
         words[index] = words.get(index, "") + text
         self.text.append(text)
         if kind == _AUDIO:
-            yield Transcript(item_id, index, text)
+            yield Transcript(item_id, index, text, at)
         else:
             yield Text(item_id, index, text)
 

@@ -34,11 +34,13 @@ class Audio(msgspec.Struct, frozen=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """Words of an audio part."""
+    """Words of an audio part. ``at``: when they are spoken, in seconds from the beginning of the audio;
+    None where the server does not say, as most do not."""
 
     item_id: str
     content_index: int
     text: str
+    at: float | None = None
 
 
 class Text(msgspec.Struct, frozen=True):

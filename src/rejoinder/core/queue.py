@@ -14,8 +14,9 @@ import msgspec
 from rejoinder.core import effects as ef
 from rejoinder.core.correlation import Correlation
 from rejoinder.core.lifecycle import State, Trigger
+from rejoinder.core.machine import Machine, Request
 from rejoinder.core.outcomes import BUSY_CODE
-from rejoinder.core.responses import KEY, Machine, Request, Responses
+from rejoinder.core.responses import KEY, Responses
 from rejoinder.core.verdict import OURS, Facts
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.response import ErrorBody
@@ -38,11 +39,14 @@ TAKEN = ErrorBody(
 def dispatch(now: float, responses: Responses, correlation: Correlation) -> Iterator[ef.Effect]:
     """Sends every request whose turn has come, and refuses those that were not to wait for it."""
     for machine in responses.within(State.QUEUED):
+        request = machine.request
+        if request is None or now < request.again_at:
+            continue
         if machine.default and responses.holder() is not None:
             if not machine.patient:
                 yield from responses.apply(now, machine, Trigger.BUSY, Facts(error=TAKEN))
-        elif machine.request is not None and (correlation.echoes or not correlation.owed(now)):
-            yield from _send(now, machine, machine.request, responses)
+        elif correlation.echoes or not correlation.owed(now):
+            yield from _send(now, machine, request, responses)
 
 
 def _send(
@@ -50,7 +54,19 @@ def _send(
 ) -> Iterator[ef.Effect]:
     request.sends += 1
     request.sent_at = now
-    named = request.params.metadata or {}
-    params = msgspec.structs.replace(request.params, metadata={**named, KEY: machine.key})
-    yield ef.Send(ce.ResponseCreate(event_id=f"{machine.key}.{request.sends}", response=params))
+    if not request.again_at:  # a retry keeps the deadline of the send that failed
+        request.answer_by = now + responses.timeouts.created
+    request.again_at = 0.0
+    yield ef.Send(_event(machine, request))
     yield from responses.apply(now, machine, Trigger.SENT, Facts())
+
+
+def _event(machine: Machine, request: Request) -> ce.ResponseCreate | ce.RawClientEvent:
+    """The request under its key. One that was written by hand keeps whatever else it says."""
+    metadata = {**(request.params.metadata or {}), KEY: machine.key}
+    if request.given is None:
+        params = msgspec.structs.replace(request.params, metadata=metadata)
+        return ce.ResponseCreate(event_id=machine.event_id, response=params)
+    raw = request.given.raw
+    body = {**(raw.get("response") or {}), "metadata": metadata}
+    return ce.RawClientEvent({**raw, "event_id": machine.event_id, "response": body})

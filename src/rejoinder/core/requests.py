@@ -9,6 +9,7 @@ deadline.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
@@ -22,16 +23,22 @@ from rejoinder.wire.response import ErrorBody
 
 _DUPLICATE = "item_create_duplicate_item_id"
 _MOST_NAMES = 1024
-_KINDS: dict[type, str] = {
-    ce.SessionUpdate: "update",
-    ce.ConversationItemCreate: "create",
-    ce.ConversationItemDelete: "delete",
-    ce.ConversationItemTruncate: "truncate",
-    ce.ConversationItemRetrieve: "retrieve",
-    ce.InputAudioBufferCommit: "commit",
-    ce.InputAudioBufferClear: "clear",
+_KINDS = {
+    "session.update": "update",
+    "conversation.item.create": "create",
+    "conversation.item.delete": "delete",
+    "conversation.item.truncate": "truncate",
+    "conversation.item.retrieve": "retrieve",
+    "input_audio_buffer.commit": "commit",
+    "input_audio_buffer.clear": "clear",
 }
 _ABOUT = {"update": About.SESSION, "commit": About.AUDIO, "clear": About.AUDIO}
+
+
+EDITS = frozenset(_KINDS)
+"""The names of the client events that the server answers one by one, responses apart."""
+
+Asked: TypeAlias = ce.ClientEvent | ce.RawClientEvent
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -53,13 +60,13 @@ class Requests(msgspec.Struct):
     pending: dict[str, Pending] = {}
     deadlines: Deadlines = msgspec.field(default_factory=Deadlines)
 
-    def ask(self, now: float, key: str, event: ce.ClientEvent) -> None:
+    def ask(self, now: float, key: str, event: Asked) -> None:
         """Remembers an edit, and its deadline."""
         self.name(key)
-        self.pending[key] = Pending(_KINDS[type(event)], _item_id(event))
+        self.pending[key] = Pending(*_subject(event))
         self.deadlines.set(key, now + self.after, "edit")
 
-    def ask_before_all(self, now: float, key: str, event: ce.ClientEvent) -> None:
+    def ask_before_all(self, now: float, key: str, event: Asked) -> None:
         """The same for an edit that goes out before those that wait: it is answered before them."""
         waiting, self.pending = self.pending, {}
         self.ask(now, key, event)
@@ -116,15 +123,21 @@ class Requests(msgspec.Struct):
         yield SettleEdit(key, result)
 
 
-def _item_id(event: ce.ClientEvent) -> str | None:
+def _subject(event: Asked) -> tuple[str, str | None]:
+    """The kind of an edit, and the item that it concerns, read off the event or off its plain form."""
+    if isinstance(event, ce.RawClientEvent):
+        item, item_id = event.raw.get("item"), event.raw.get("item_id")
+        item_id = item.get("id") if isinstance(item, dict) else item_id
+        return _KINDS[event.raw["type"]], item_id if isinstance(item_id, str) else None
+    kind = _KINDS[str(event.__struct_config__.tag)]
     match event:
         case ce.ConversationItemCreate():
-            return event.item.id
+            return kind, event.item.id
         case (
             ce.ConversationItemDelete()
             | ce.ConversationItemTruncate()
             | ce.ConversationItemRetrieve()
         ):
-            return event.item_id
+            return kind, event.item_id
         case _:
-            return None
+            return kind, None

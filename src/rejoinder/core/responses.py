@@ -12,16 +12,16 @@ from typing import assert_never
 
 import msgspec
 
+from rejoinder.core import clocks, retry, verdict
 from rejoinder.core import effects as ef
-from rejoinder.core import verdict
 from rejoinder.core.deadlines import Deadline, Deadlines, Timeouts
 from rejoinder.core.lifecycle import TABLE, Act, Cell, Guard, State, Trigger
+from rejoinder.core.machine import Blame, Machine, Moments, Request
 from rejoinder.core.outcomes import Outcome
-from rejoinder.core.output import Output
 from rejoinder.core.parts import Audio, Part, Text, Transcript
 from rejoinder.core.verdict import Facts
 from rejoinder.wire import client_events as ce
-from rejoinder.wire.response import ErrorBody, ResponseObject, ResponseParams
+from rejoinder.wire.response import ErrorBody, ResponseObject
 
 KEY = "rejoinder_key"
 """The member of `response.metadata` that carries our key to the server and back."""
@@ -29,74 +29,6 @@ KEY = "rejoinder_key"
 _HOLDS = frozenset({State.REQUESTED, State.ACTIVE, State.CANCELLING, State.DRAINING})
 _MOST_ORPHANS = 256
 _MOST_PAST = 1024
-
-
-class Request(msgspec.Struct):
-    """What was asked of the server. ``sends``: how often it went out; ``sent_at``: last, else 0.
-
-    ``refused``: an error that named nobody was taken for its refusal.
-    """
-
-    params: ResponseParams
-    wait: bool
-    asked_at: float
-    sends: int = 0
-    sent_at: float = 0.0
-    refused: bool = False
-
-
-class Blame(msgspec.Struct, frozen=True):
-    """An error that may concern a response: its suspected cause, should nothing more come of it.
-
-    ``until``: the end of the grace, infinite once the response has gone on.
-    """
-
-    error: ErrorBody
-    until: float
-
-
-class Moments(msgspec.Struct):
-    """When things happened, by the clock that comes in with each step."""
-
-    entered: float
-    last_event: float = 0.0
-    created: float | None = None
-    first_audio: float | None = None
-    first_text: float | None = None
-
-
-class Machine(msgspec.Struct):
-    """One response. ``request`` is None for those that the server began by itself.
-
-    ``default``: it belongs to the default conversation. ``by_order``: its id was taken for ours only
-    because nothing else fitted. ``spent``: the triggers whose one chance is used up.
-    """
-
-    key: str
-    default: bool
-    request: Request | None
-    moments: Moments
-    state: State = State.QUEUED
-    response_id: str | None = None
-    by_order: bool = False
-    blame: Blame | None = None
-    spent: set[Trigger] = set()
-    output: Output = msgspec.field(default_factory=Output)
-
-    @property
-    def sends(self) -> int:
-        """How often it was asked for on the wire."""
-        return self.request.sends if self.request else 0
-
-    @property
-    def mistakable(self) -> bool:
-        """Whether its id may still turn out to be another's: taken by order, and nothing came of it."""
-        return self.by_order and not self.output.begun()
-
-    @property
-    def patient(self) -> bool:
-        """Whether its caller waits for a turn rather than be refused."""
-        return self.request is not None and self.request.wait
 
 
 class Responses(msgspec.Struct):
@@ -133,21 +65,15 @@ class Responses(msgspec.Struct):
         return None
 
     def owed_until(self, machine: Machine) -> float:
-        """Until when a request that went out may still be answered by `response.created`.
-
-        A request that nobody waits for any more is owed its answer for as long as one that somebody
-        waits for; after that the server has evidently swallowed it, and it must not be taken for the
-        answer to a later one. One that was taken for refused is owed nothing.
-        """
-        request = machine.request
-        return request.sent_at + self.timeouts.created if request and not request.refused else 0.0
+        """Until when a request that went out may still be answered by `response.created`."""
+        return clocks.owed_until(machine, self.timeouts)
 
     # -- how they come and go --
 
-    def ask(self, now: float, key: str, params: ResponseParams, wait: bool) -> Machine:
+    def ask(self, key: str, request: Request) -> Machine:
         """A new request, in the queue."""
-        request = Request(params, wait, now)
-        machine = Machine(key, params.conversation != "none", request, Moments(now))
+        now = request.asked_at
+        machine = Machine(key, request.params.conversation != "none", request, Moments(now))
         self.machines[key] = machine
         self._arm(now, machine)
         return machine
@@ -165,8 +91,8 @@ class Responses(msgspec.Struct):
         self, now: float, machine: Machine, trigger: Trigger, facts: Facts
     ) -> Iterator[ef.Effect]:
         """Moves one machine, and yields all that follows from it."""
-        cell = self._cell(machine, trigger)
-        if cell.guard is not None:
+        cell = self._cell(now, machine, trigger, facts)
+        if cell.guard is not None and cell.guard is not Guard.MAY_RETRY:
             machine.spent = machine.spent | {trigger}
         for act in cell.acts:
             yield from self._act(now, machine, trigger, act, facts)
@@ -195,7 +121,7 @@ class Responses(msgspec.Struct):
     def expire(self, now: float, due: Deadline) -> Iterator[ef.Effect]:
         """A clock ran out."""
         machine = self.machines[due.whose]
-        if due.why == "owed":  # nobody's outcome: but from now on the queue need not wait for it
+        if due.why in clocks.WAKES:  # nobody's outcome: but from now on the queue sees it otherwise
             self._arm(now, machine)
             return
         after = verdict.length(self.timeouts, due.why)
@@ -209,22 +135,26 @@ class Responses(msgspec.Struct):
 
     # -- carrying out --
 
-    def _cell(self, machine: Machine, trigger: Trigger) -> Cell:
+    def _cell(self, now: float, machine: Machine, trigger: Trigger, facts: Facts) -> Cell:
         cell = TABLE[machine.state][trigger]
-        while cell.otherwise is not None and not self._holds(machine, trigger, cell.guard):
+        while cell.otherwise is not None and not self._holds(now, machine, trigger, cell, facts):
             cell = cell.otherwise
         return cell
 
-    def _holds(self, machine: Machine, trigger: Trigger, guard: Guard | None) -> bool:
+    def _holds(
+        self, now: float, machine: Machine, trigger: Trigger, cell: Cell, facts: Facts
+    ) -> bool:
+        if cell.guard is Guard.MAY_RETRY:
+            return retry.asked_again(now, machine, facts, self.timeouts) is not None
         if trigger in machine.spent:
             return False
-        match guard:
+        match cell.guard:
             case Guard.MAY_WAIT:
                 return machine.patient and self.holder(besides=machine) is not None
             case Guard.MISTAKEN:
                 return machine.mistakable
             case Guard.MISTAKEN_MAY_WAIT:
-                return machine.patient and self._holds(machine, trigger, Guard.MISTAKEN)
+                return machine.patient and machine.mistakable
             case _:
                 return True
 
@@ -244,6 +174,10 @@ class Responses(msgspec.Struct):
                 self._blame(now, machine, facts.error)
             case Act.RECLAIM:
                 yield from self._reclaim(now, machine)
+            case Act.RELEASE:
+                yield from self._release(now, machine, trigger)
+            case Act.RETRY:
+                machine.request = retry.asked_again(now, machine, facts, self.timeouts)
             case Act.ODD | Act.LATE:
                 if facts.event is not None:
                     yield ef.Announce(ef.Odd(act.value, facts.event))
@@ -320,6 +254,21 @@ class Responses(msgspec.Struct):
         yield from self._open(now, server_own, response)
         self._arm(now, server_own)
 
+    def _release(self, now: float, machine: Machine, trigger: Trigger) -> Iterator[ef.Effect]:
+        """Its response has failed and another one will take its place. What a gateway declared failed
+        may go on all the same: it is cancelled, and drains apart."""
+        response_id, machine.response_id, machine.by_order = machine.response_id, None, False
+        yield ef.Withdraw(machine.key)
+        self.by_id.pop(response_id or "", None)
+        if trigger is Trigger.DONE:
+            self.remember(response_id or "")
+            return
+        elsewhere = msgspec.UNSET if machine.default else None
+        response = ResponseObject(id=response_id, conversation_id=elsewhere)
+        left = self.found(now, response, State.DRAINING)
+        yield from self._cancel(left, None)
+        self._arm(now, left)
+
     def _enter(self, now: float, machine: Machine, state: State) -> None:
         machine.state = state
         machine.moments.entered = now
@@ -351,36 +300,8 @@ class Responses(msgspec.Struct):
         if machine.state is State.OVER:
             self.deadlines.clear(machine.key)
             return
-        when, why = self._due(now, machine)
-        blame = machine.blame
-        running = machine.output.hosted  # a hosted call is silent for reasons of its own
-        if blame is not None and blame.until < when and not running:
-            when, why = blame.until, "grace"
+        when, why = clocks.due(now, machine, self.timeouts, self.offline_since)
         self.deadlines.set(machine.key, when, why)
-
-    def _due(self, now: float, machine: Machine) -> tuple[float, str]:
-        clocks, moments, request = self.timeouts, machine.moments, machine.request
-        match machine.state:
-            case State.QUEUED if request is not None:
-                return self._queue_due(request)
-            case State.REQUESTED if request is not None:
-                return request.sent_at + clocks.created, "created"
-            case State.ACTIVE:
-                gap = clocks.hosted_gap if machine.output.hosted else clocks.gap
-                return moments.last_event + gap, "gap"
-            case State.ORPHANED if now < self.owed_until(machine):
-                return self.owed_until(machine), "owed"
-            case State.ORPHANED:
-                return moments.entered + clocks.orphan, "orphan"
-            case _:
-                return moments.entered + clocks.cancel, "cancel"
-
-    def _queue_due(self, request: Request) -> tuple[float, str]:
-        queue = request.asked_at + self.timeouts.queue
-        if self.offline_since is None:
-            return queue, "queue"
-        offline = max(request.asked_at, self.offline_since) + self.timeouts.offline
-        return (offline, "offline") if offline < queue else (queue, "queue")
 
 
 def cancel_id(key: str) -> str:

@@ -17,6 +17,7 @@ from rejoinder.core import intake, queue
 from rejoinder.core.conversation import Conversation
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.lifecycle import State, Trigger
+from rejoinder.core.machine import Request
 from rejoinder.core.outcomes import Close
 from rejoinder.core.state import SessionState, begin
 from rejoinder.core.verdict import Facts
@@ -116,7 +117,10 @@ def _ask(state: SessionState, now: float, given: inp.Ask) -> Iterator[ef.Effect]
     if given.key in responses.machines or given.key in responses.past:
         raise ValueError(f"the key {given.key!r} was used before: a key names one request")
     full = len(responses.within(State.QUEUED)) >= queue.MOST
-    machine = responses.ask(now, given.key, given.params, given.wait)
+    request = Request(given.params, given.wait, now, given.given, retries=given.retries)
+    machine = responses.ask(given.key, request)
+    if given.given is not None:
+        _name(state, given.given)
     if state.ended is not None:
         facts = Facts(close=state.ended)
         yield from responses.apply(now, machine, Trigger.CLOSED, facts)
@@ -129,6 +133,15 @@ def _cancel(state: SessionState, now: float, given: inp.Cancel) -> Iterator[ef.E
         machine = state.responses.machines.get(key)
         if machine is not None:
             yield from state.responses.apply(now, machine, Trigger.CANCEL, Facts())
+
+
+def _stop(state: SessionState, now: float, given: inp.Stop) -> Iterator[ef.Effect]:
+    responses, response_id = state.responses, given.response_id
+    machine = responses.holder() if response_id is None else responses.named(response_id)
+    if machine is not None:
+        yield from responses.apply(now, machine, Trigger.CANCEL, Facts())
+    elif response_id is not None and response_id not in responses.past:
+        yield from _say(state, now, inp.Say(ce.ResponseCancel(response_id=response_id)))
 
 
 def _abandon(state: SessionState, now: float, given: inp.Abandon) -> Iterator[ef.Effect]:
@@ -153,16 +166,18 @@ def _say(state: SessionState, now: float, given: inp.Say) -> Iterator[ef.Effect]
     if state.ended is not None:
         return
     event = given.event
-    raw = event.raw if isinstance(event, ce.RawClientEvent) else {}
-    event_id = raw.get("event_id") if isinstance(event, ce.RawClientEvent) else event.event_id
-    if isinstance(event_id, str):
-        state.requests.name(event_id)
-    if isinstance(event, ce.ResponseCreate) or raw.get("type") == "response.create":
-        state.correlation.unowned_at = now
+    _name(state, event)
     if state.online:
         yield ef.Send(event)
     elif not state.outbox.hold(event):
         yield ef.Announce(ef.ServerErrorSeen(queue.FULL, benign=False, suspected=False))
+
+
+def _name(state: SessionState, event: ce.ClientEvent | ce.RawClientEvent) -> None:
+    """Remembers the event id of what its caller wrote, so that an error about it is known for that."""
+    own = event.raw.get("event_id") if isinstance(event, ce.RawClientEvent) else event.event_id
+    if isinstance(own, str):
+        state.requests.name(own)
 
 
 def _append(state: SessionState, now: float, given: inp.Append) -> Iterator[ef.Effect]:
@@ -175,6 +190,7 @@ _INPUTS: dict[type, Callable[[SessionState, float, Any], Iterator[ef.Effect]]] =
     inp.Tick: _tick,
     inp.Ask: _ask,
     inp.Cancel: _cancel,
+    inp.Stop: _stop,
     inp.Abandon: _abandon,
     inp.Edit: _edit,
     inp.Say: _say,

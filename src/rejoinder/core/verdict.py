@@ -26,7 +26,10 @@ OURS = "client"
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What came with a trigger: the event, and what was read out of it."""
+    """What came with a trigger: the event, and what was read out of it.
+
+    ``named``: the server itself said which request or response it means.
+    """
 
     event: ServerEvent | None = None
     error: ErrorBody | None = None
@@ -34,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True):
     close: Close | None = None
     why: str = ""
     after: float = 0.0
+    named: bool = False
 
 
 class Ground(msgspec.Struct, frozen=True):

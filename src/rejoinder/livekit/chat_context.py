@@ -119,6 +119,13 @@ def to_wire(item: llm.ChatItem) -> Item | None:
             return None
 
 
+def as_input(context: llm.ChatContext) -> list[Item]:
+    """A context as the input of one response. Its items are not those of the conversation, and so
+    they have no ids."""
+    items = (to_wire(item) for item in context.items if _belongs(item))
+    return [msgspec.structs.replace(item, id=None) for item in items if item is not None]
+
+
 def from_wire(item: Item) -> llm.ChatItem | None:
     """LiveKit's item; None for one that it does not know, or of which too little is known yet."""
     if not item.id:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from livekit import rtc
 from livekit.agents import llm
+from livekit.agents.voice.io import TimedString
 
 from rejoinder.core import parts
 from rejoinder.core.outcomes import Completed, Outcome
@@ -27,6 +28,11 @@ class ReplyCreatedEvent(llm.GenerationCreatedEvent):
     """LiveKit's event for a new response, and how the response ends."""
 
     settled: asyncio.Future[Outcome] = field(kw_only=True)
+    stop: Callable[[], None] = field(kw_only=True)
+
+    def cancel(self) -> None:
+        """Asks the server to stop this response, by its id. Does nothing after its end."""
+        self.stop()
 
     @property
     def outcome(self) -> Awaitable[Outcome]:
@@ -63,13 +69,23 @@ class Message:
 class Generation:
     """The streams of one response, filled from its parts.
 
-    ``audio``: whether the session speaks at all. ``work``: the speech that reads the streams, as soon
-    as that is known; a response of the server's own is claimed by whoever reads it first.
+    ``audio``: whether it is spoken. ``work``: the speech that reads the streams, as soon as that is
+    known; a response of the server's own is claimed by whoever reads it first, unless it is not
+    ``claimable``.
     """
 
-    def __init__(self, *, asked: bool, audio: bool, work: speech.Speech | None) -> None:
+    def __init__(
+        self,
+        *,
+        asked: bool,
+        audio: bool,
+        work: speech.Speech | None,
+        cancel: Callable[[], None],
+        claimable: bool = True,
+    ) -> None:
         self.work = work
         self.error: ReplyError | None = None
+        self._claimable = claimable
         self._usual = _SPOKEN if audio else _WRITTEN
         self._messages: dict[str, Message] = {}
         self._message_stream: Stream[llm.MessageGeneration] = Stream(self.claim)
@@ -80,11 +96,12 @@ class Generation:
             user_initiated=asked,
             response_id=None,
             settled=asyncio.get_running_loop().create_future(),
+            stop=cancel,
         )
 
     def claim(self) -> None:
         """Called by whoever reads: the live speech it works for is where a failure belongs."""
-        if self.work is None:
+        if self.work is None and self._claimable:
             self.work = speech.current()
             if self.work is not None and self.error is not None:
                 speech.fail(self.work, self.error)
@@ -102,7 +119,7 @@ class Generation:
                 message.become(_SPOKEN)
                 message.audio.put(_frame(part.audio))
             case parts.Transcript():
-                self._message(part.item_id).text.put(part.text)
+                self._message(part.item_id).text.put(_timed(part))
             case parts.Text():
                 message = self._message(part.item_id)
                 message.become(_WRITTEN)
@@ -154,6 +171,11 @@ class Generation:
                 message.audio.close()
             self._message_stream.put(message.public)
         return message
+
+
+def _timed(part: parts.Transcript) -> str:
+    """The words, with the moment at which they are spoken if the server said when that is."""
+    return part.text if part.at is None else TimedString(part.text, start_time=part.at)
 
 
 def _bytes(frame: rtc.AudioFrame) -> int:

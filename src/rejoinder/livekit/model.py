@@ -35,6 +35,8 @@ class RealtimeModel(ConfiguredModel):
       connection's, which is the one of ``conn_options``.
     - ``busy``: a reply asked for while another one runs waits its turn (``"wait"``), or fails at once
       (``"fail"``).
+    - ``retries``: how often a reply is asked for again by itself when the server declares it failed by
+      a code that may pass, before any of its output; see `rejoinder.connect`.
     - ``max_response_output_tokens``: a number, or ``"inf"``.
     - ``journal``: called with every step of each session, for instance a `rejoinder.journal` recorder.
 
@@ -67,6 +69,7 @@ class RealtimeModel(ConfiguredModel):
         temperature: NotGivenOr[float] = NOT_GIVEN,
         timeouts: Timeouts | None = None,
         busy: client_options.Busy = "wait",
+        retries: int = 0,
         journal: Callable[..., None] | None = None,
     ) -> None:
         """Raises `ConfigurationError` (a ``ValueError``) naming the option that cannot be used: a
@@ -90,6 +93,7 @@ class RealtimeModel(ConfiguredModel):
             base_url=base_url if is_given(base_url) else None,
             timeouts=timeouts or Timeouts(connect=conn_options.timeout),
             busy=busy,
+            retries=retries,
             http_session=http_session,
             journal=journal,
         )
@@ -177,6 +181,7 @@ def _settings(
     base_url: str | None,
     timeouts: Timeouts,
     busy: client_options.Busy,
+    retries: int,
     http_session: HttpSession | None,
     journal: Callable[..., None] | None,
 ) -> Settings:
@@ -185,7 +190,7 @@ def _settings(
     client_options.address(base_url, model)
     client_options.credentials(api_key, None)
     client_options.configuration(config)
-    client_options.busy_policy(busy)
+    client_options.policy(busy, retries)
     return Settings(
         config=config,
         model=model,
@@ -193,6 +198,7 @@ def _settings(
         base_url=base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI.base_url,
         timeouts=client_options.clocks(timeouts),
         busy=busy,
+        retries=retries,
         http_session=http_session,
         journal=journal,
     )

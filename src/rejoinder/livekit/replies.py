@@ -19,6 +19,7 @@ from rejoinder.livekit.errors import ReplyError
 from rejoinder.livekit.generation import Generation, ReplyCreatedEvent
 
 Promise: TypeAlias = "asyncio.Future[llm.GenerationCreatedEvent]"
+Create: TypeAlias = Callable[[Sink], Response]
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -35,34 +36,46 @@ class Replies:
         self.listener = listener
         self.live: set[Reply] = set()
 
-    def ask(self, create: Callable[[Sink], Response], *, audio: bool) -> Promise:
+    def ask(self, create: Create, *, audio: bool, aside: bool = False) -> Promise:
         """A reply that somebody waits for; ``create`` asks for its response.
 
-        ``audio``: whether the session speaks. Raises what ``create`` raises.
+        ``audio``: whether it is spoken. ``aside``: it is out-of-band. Raises what ``create`` raises.
         """
         promise = _promise()
-        reply = Reply(self, Generation(asked=True, audio=audio, work=speech.current()), promise)
+        work = None if aside else speech.current()
+        reply = Reply(self, promise, audio=audio, work=work, aside=aside)
         reply.begin(create(reply))
         promise.add_done_callback(reply.given_up)
         return promise
+
+    def send(self, create: Create, *, audio: bool, aside: bool) -> None:
+        """A reply that was asked for by hand: it surfaces like one of the server's own, and one
+        out-of-band not at all. Raises what ``create`` raises."""
+        reply = Reply(self, None, audio=audio, work=None, aside=aside)
+        reply.begin(create(reply))
 
     def adopt(self, response: Response, *, audio: bool) -> Reply | None:
         """A reply that the server began. Out-of-band ones are not speech, and stay unheard."""
         if not response.default:
             return None
-        reply = Reply(self, Generation(asked=False, audio=audio, work=None), None)
+        reply = Reply(self, None, audio=audio, work=None)
         reply.begin(response)
         return reply
 
+    @property
+    def active(self) -> bool:
+        """Whether a reply of the conversation is under way, or asked for."""
+        return any(not reply.aside for reply in self.live)
+
     def interrupt(self) -> None:
-        """Cancels replies. Out-of-band ones are never among them: nobody can ask for those here.
+        """Cancels replies of the conversation; those out-of-band are never among them.
 
         LiveKit calls it for one speech, though it means the whole session. Inside a live speech it
         is that speech's replies; elsewhere it is all of them, those still waiting included.
         """
         work = speech.current()
         for reply in tuple(self.live):
-            if work is None or reply.generation.work is work:
+            if not reply.aside and (work is None or reply.generation.work is work):
                 reply.cancel()
 
 
@@ -71,11 +84,23 @@ class Reply:
 
     It surfaces with its first output (one that the server began: at once), because only a failed
     future reaches `SpeechHandle.exception()` by LiveKit's own road: every failure before the first
-    output takes it.
+    output takes it. One out-of-band (``aside``) surfaces to nobody but who waits for it.
     """
 
-    def __init__(self, replies: Replies, generation: Generation, promise: Promise | None) -> None:
-        self.generation = generation
+    def __init__(
+        self,
+        replies: Replies,
+        promise: Promise | None,
+        *,
+        audio: bool,
+        work: speech.Speech | None,
+        aside: bool = False,
+    ) -> None:
+        asked = promise is not None
+        self.aside = aside
+        self.generation = Generation(
+            asked=asked, audio=audio, work=work, claimable=not aside, cancel=self.cancel
+        )
         self._replies = replies
         self._promise = promise
         self._response: Response | None = None
@@ -108,7 +133,7 @@ class Reply:
 
     def feed(self, part: Part) -> None:
         """One part of the response."""
-        if self._unwanted():
+        if self._unwanted() or self._unheard:
             return
         self._surface()
         self.generation.feed(part)
@@ -140,13 +165,19 @@ class Reply:
         """Whether nobody wants to know any more, not even how it failed."""
         return self._promise is not None and self._promise.cancelled()
 
+    @property
+    def _unheard(self) -> bool:
+        """Whether nobody could ever read its streams."""
+        return self.aside and self._promise is None
+
     def _surface(self) -> None:
         if self._surfaced:
             return
         self._surfaced = True
         if self._promise is not None and not self._promise.done():
             self._promise.set_result(self.generation.event)
-        self._replies.listener.created(self.generation.event)
+        if not self.aside:
+            self._replies.listener.created(self.generation.event)
 
 
 def broken(error: llm.RealtimeError) -> Promise:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, cast
 
 import msgspec
 from livekit import rtc
@@ -25,7 +25,14 @@ from rejoinder.core.outcomes import Close
 from rejoinder.errors import ConfigurationError, EditError, EditRefused
 from rejoinder.livekit import metrics, options
 from rejoinder.livekit.audio import Microphone
-from rejoinder.livekit.chat_context import Create, Delete, Truncate, image_message, to_wire
+from rejoinder.livekit.chat_context import (
+    Create,
+    Delete,
+    Truncate,
+    as_input,
+    image_message,
+    to_wire,
+)
 from rejoinder.livekit.configuration import Configuration
 from rejoinder.livekit.conversation import Conversation
 from rejoinder.livekit.emitter import Listeners
@@ -100,8 +107,8 @@ class RealtimeSession(
 
     @property
     def has_active_generation(self) -> bool:
-        """Whether a reply is under way, or asked for."""
-        return bool(self._replies.live)
+        """Whether a reply of the conversation is under way, or asked for."""
+        return self._replies.active
 
     # -- replies --
 
@@ -111,8 +118,16 @@ class RealtimeSession(
         instructions: NotGivenOr[str] = NOT_GIVEN,
         tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
         tools: NotGivenOr[list[llm.Tool]] = NOT_GIVEN,
+        conversation: NotGivenOr[Literal["auto", "none"]] = NOT_GIVEN,
+        input: NotGivenOr[llm.ChatContext] = NOT_GIVEN,
+        modalities: NotGivenOr[list[Literal["text", "audio"]]] = NOT_GIVEN,
     ) -> asyncio.Future[llm.GenerationCreatedEvent]:
         """Asks for a reply. ``instructions`` are added to the session's, the rest replaces it.
+
+        ``conversation="none"``: a reply out-of-band, beside the conversation and whatever else is
+        spoken. It leaves no trace in the conversation, nobody but who awaits it hears of it, `interrupt`
+        does not reach it, and its event's ``cancel`` stops it. ``input``: what it shall answer instead of
+        the conversation. ``modalities``: of this reply alone.
 
         The future always settles, at the reply's first output or at its end: with the event (its
         ``outcome`` awaits how the reply ended), or with an `llm.RealtimeError` that carries ``code``
@@ -120,22 +135,24 @@ class RealtimeSession(
         """
         if self._over:
             return broken(self._closed())
-        common = self._configuration.wanted.instructions
-        own = instructions if is_given(instructions) else None
-        both = [text for text in (common, own) if isinstance(text, str) and text]
-
-        def create(sink: Sink) -> Response:
-            return self._client.create_response(
-                instructions="\n".join(both) if own else None,
-                tool_choice=options.wire_tool_choice(tool_choice)
+        aside = is_given(conversation) and conversation == "none"
+        try:
+            spoken = options.output_modalities(list(modalities)) if is_given(modalities) else None
+            params: dict[str, Any] = {
+                "instructions": self._instructions(instructions),
+                "conversation": conversation if is_given(conversation) else None,
+                "input": as_input(input) if is_given(input) else None,
+                "output_modalities": spoken,
+                "tool_choice": options.wire_tool_choice(tool_choice)
                 if is_given(tool_choice)
                 else None,
-                tools=describe(tools)[0] if is_given(tools) else None,
-                sink=sink,
+                "tools": describe(tools)[0] if is_given(tools) else None,
+            }
+            return self._replies.ask(
+                lambda sink: self._client.create_response(**params, sink=sink),
+                audio="audio" in spoken if spoken else self._speaks,
+                aside=aside,
             )
-
-        try:
-            return self._replies.ask(create, audio=options.speaks(self._configuration.wanted))
         except ConfigurationError as error:
             return broken(SessionError(error.message, code="invalid_request"))
 
@@ -276,13 +293,26 @@ class RealtimeSession(
     def send_event(self, event: Any) -> None:
         """Sends a client event of the protocol: a dict, or an object of the `openai` package.
 
-        Nobody waits for its answer; a response that it starts counts as one of the server's own.
-        Raises `SessionEnded` after the end and `ConfigurationError` for what is no event.
+        It is kept track of like everything else: a `response.create` waits its turn, surfaces like a
+        response of the server's own, and its failure is an ``error`` event; so is a refusal of any
+        other event. A `response.cancel` goes out by id. Raises `SessionEnded` after the end and
+        `ConfigurationError` for what is no event.
         """
         self._check()
         dump = getattr(event, "model_dump", None)
         plain = dump(by_alias=True, exclude_unset=True) if callable(dump) else event
-        self._client.send(plain)
+        if isinstance(plain, Mapping) and plain.get("type") == "response.create":
+            body = plain.get("response")
+            aside = isinstance(body, Mapping) and body.get("conversation") == "none"
+            self._replies.send(
+                lambda sink: cast("Response", self._client.send(plain, sink=sink)),
+                audio=self._speaks,
+                aside=aside,
+            )
+            return
+        sent = self._client.send(plain)
+        if isinstance(sent, Edit):
+            self._configuration.watch(_carried_out(sent))
 
     async def aclose(self) -> None:
         """Ends the session: settles every reply, ends every stream, closes the socket.
@@ -316,7 +346,7 @@ class RealtimeSession(
     # -- what the client tells --
 
     def _begun_by_server(self, response: Response) -> Sink | None:
-        return self._replies.adopt(response, audio=options.speaks(self._configuration.wanted))
+        return self._replies.adopt(response, audio=self._speaks)
 
     def _notice(self, notice: ef.Notice) -> None:
         if isinstance(notice, ef.Committed):
@@ -355,6 +385,17 @@ class RealtimeSession(
                 raise UpdateError(error.message, code=error.code) from error
             # where the buffer was empty, the server was faster; silence and the end show elsewhere
 
+    def _instructions(self, own: NotGivenOr[str]) -> str | None:
+        """For one reply: on the wire they replace the session's, so both are sent."""
+        common = self._configuration.wanted.instructions
+        if not is_given(own) or not own:
+            return None
+        return f"{common}\n{own}" if isinstance(common, str) and common else own
+
+    @property
+    def _speaks(self) -> bool:
+        return options.speaks(self._configuration.wanted)
+
     @property
     def _over(self) -> bool:
         return self._client.ended is not None
@@ -365,3 +406,14 @@ class RealtimeSession(
 
     def _closed(self) -> SessionEnded:
         return SessionEnded.by(self._client.ended or Close("caller"))
+
+
+async def _carried_out(edit: Edit) -> None:
+    """Raises `UpdateError` if the server refuses what was sent by hand; silence and the end show
+    elsewhere."""
+    try:
+        await edit
+    except EditRefused as error:
+        raise UpdateError(error.message, code=error.code) from error
+    except EditError as error:
+        logger.warning("an event sent by hand was not answered: %s", error.message)

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, kw_only=True):
     base_url: str
     timeouts: Timeouts
     busy: Literal["wait", "fail"]
+    retries: int = 0
     http_session: HttpSession | None = None
     journal: Callable[..., None] | None = None
 
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, kw_only=True):
             session=config,
             timeouts=self.timeouts,
             busy=self.busy,
+            retries=self.retries,
             http_session=self.http_session or _http_session_of_job(),
             headers={"User-Agent": _USER_AGENT},
             journal=self.journal,

@@ -173,14 +173,14 @@ def foreign_done(scene: Scene) -> list[Act]:
     return [Send(events.ResponseDone(response=other))]
 
 
-def delta_frame(**delta: Any) -> Strike:
-    """An audio delta of the response under way with a broken ``delta``, or none."""
+def delta_frame(name: str = "response.output_audio.delta", /, **delta: Any) -> Strike:
+    """A delta of the response under way, by default of its audio, with whatever is said of it."""
 
     def strike(scene: Scene) -> list[Act]:
         item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
         where = {"response_id": scene.response.id, "item_id": item_id}
         place = {"output_index": 0, "content_index": 0}
-        return [_frame({"type": "response.output_audio.delta", **where, **place, **delta})]
+        return [_frame({"type": name, **where, **place, **delta})]
 
     return strike
 

@@ -279,10 +279,11 @@ class ResponseOutputTextDone(PartEventBase, frozen=True, tag="response.output_te
 class ResponseOutputAudioTranscriptDelta(
     PartEventBase, frozen=True, tag="response.output_audio_transcript.delta"
 ):
-    """More words of the audio; they usually run ahead of it."""
+    """More words of the audio, ahead of it. ``start_time``: seconds into the audio, with some servers."""
 
     essence = "delta"
     delta: str
+    start_time: Quantity | None = None
 
 
 class ResponseOutputAudioTranscriptDone(

@@ -1,0 +1,60 @@
+"""Asking again: when a failure may pass, and how long to wait for it to.
+
+Only what the server itself declared failed is asked again, by a code that says nothing about what was
+asked. A clock that ran out, a refusal by content and a cancel are answers.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.machine import Machine, Request
+from rejoinder.core.outcomes import RETRYABLE_CODES
+from rejoinder.core.verdict import Facts
+from rejoinder.wire.response import ErrorBody
+
+_FIRST_PAUSE = 0.25
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_HINT = re.compile(r"try again in (?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s|m)\b", re.IGNORECASE)
+
+
+def asked_again(now: float, machine: Machine, facts: Facts, clocks: Timeouts) -> Request | None:
+    """The request as it will be asked again, after a pause; None if what happened is an answer.
+
+    It is one unless retries are left, the failure may pass, nothing was delivered, and the pause ends
+    within the deadlines that the request has had from its first send on.
+    """
+    request, error = machine.request, _failure(facts)
+    if request is None or error is None or not request.retries or machine.output.begun():
+        return None
+    again_at = now + _pause(error, request.sends)
+    if again_at >= min(request.answer_by, request.asked_at + clocks.queue):
+        return None
+    return msgspec.structs.replace(request, retries=request.retries - 1, again_at=again_at)
+
+
+def _failure(facts: Facts) -> ErrorBody | None:
+    """The passing failure that these facts tell, or None: the server named whom it concerns, by an
+    error of a retryable code, in a response that is declared failed or has never been."""
+    response = facts.response
+    if not facts.named or (
+        response is not None and (response.status != "failed" or response.output)
+    ):
+        return None
+    details = response.status_details if response is not None else None
+    error = details.error if details is not None else facts.error
+    if error is None or not {error.code or error.type} & RETRYABLE_CODES:
+        return None
+    return error
+
+
+def _pause(error: ErrorBody, sends: int) -> float:
+    """Seconds to wait before the next send: what the server's words say ("try again in 1.2s", as its
+    rate limits do), else a quarter of a second, doubled with each send."""
+    hint = _HINT.search(error.message or "")
+    if hint is not None:
+        return float(hint["number"]) * _UNITS[hint["unit"].lower()]
+    return float(_FIRST_PAUSE * 2 ** (sends - 1))
