@@ -84,6 +84,29 @@ def test_an_empty_transcript_is_a_transcript() -> None:
     assert [done.text for done in stage.notices(ef.TranscriptDone)] == [""]
 
 
+UNCLEAR = {"type": "transcription_error", "message": "unclear"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("completed", {"transcript": "Hello"}), ("failed", {"error": UNCLEAR})],
+)
+def test_what_repeats_a_final_transcript_is_no_news(kind: str, more: dict[str, Any]) -> None:
+    stage = Stage()
+    ended(stage, "completed", transcript="Hello")
+    ended(stage, kind, **more)
+    assert [done.text for done in stage.notices(ef.TranscriptDone)] == ["Hello"]
+    assert stage.odd() == ["duplicate"]
+
+
+def test_a_server_may_correct_itself() -> None:
+    stage = Stage()
+    ended(stage, "failed", error=UNCLEAR)
+    ended(stage, "completed", transcript="Hello")
+    ended(stage, "completed", transcript="Hallo")
+    assert [done.text for done in stage.notices(ef.TranscriptDone)] == ["", "Hello", "Hallo"]
+
+
 def test_what_nobody_ever_finishes_is_forgotten() -> None:
     stage, sizes = Stage(), []
     for number in range(300):

@@ -10,7 +10,7 @@ from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.outcomes import Close
 from rejoinder.wire import client_events as ce
-from rejoinder.wire.items import Item
+from rejoinder.wire.items import ContentPart, Item
 from rejoinder.wire.session import SessionConfig
 from tests.core.stage import Stage, speaking
 
@@ -256,3 +256,75 @@ def test_only_the_latest_names_are_remembered() -> None:
     assert stage.notices(ef.ServerErrorSeen) == []
     stage.error(event_id="c0")  # forgotten: it counts as naming nobody
     assert stage.notices(ef.ServerErrorSeen)[0].suspected
+
+
+# -- items under another name --
+
+
+def asked_for(**item: Any) -> tuple[Any, dict[str, Any]]:
+    return ce.ConversationItemCreate, {"item": Item(**item)}
+
+
+def said(text: str, kind: str = "input_text") -> dict[str, Any]:
+    return {"type": "message", "role": "user", "content": [{"type": kind, "text": text}]}
+
+
+HELLO = asked_for(type="message", id="i1", role="user", content=[ContentPart(text="Hello")])
+SUNNY = asked_for(type="function_call_output", id="i1", call_id="c1", output="sunny")
+
+
+def test_a_server_that_names_items_by_itself_is_understood() -> None:
+    stage = editing(HELLO)
+    stage.hear("conversation.item.added", item={"id": "theirs", **said("Hello", "text")})
+    (result,) = stage.results("e0")
+    assert isinstance(result, ef.Acknowledged)
+    assert result.item is not None
+    assert result.item.id == "theirs"
+    kinds = [type(effect) for effect in stage.last]
+    assert kinds == [ef.SettleEdit, ef.Announce], "who asked is told before those who listen"
+
+
+def test_of_two_that_say_the_same_the_one_with_the_name_is_meant() -> None:
+    again = asked_for(type="message", id="i2", role="user", content=[ContentPart(text="Hello")])
+    stage = editing(HELLO, again)
+    stage.hear("conversation.item.added", item={"id": "i2", **said("Hello")})
+    assert (len(stage.results("e0")), len(stage.results("e1"))) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        said("Good evening"),
+        {**said("Hello"), "role": "system"},
+        {"type": "message", "role": "user", "content": [{"type": "input_audio"}]},
+    ],
+)
+def test_an_item_that_says_something_else_is_no_answer(item: dict[str, Any]) -> None:
+    stage = editing(HELLO)
+    stage.hear("conversation.item.added", item={"id": "theirs", **item})
+    assert stage.results("e0") == []
+
+
+def test_an_item_that_says_nothing_is_known_by_its_name_alone() -> None:
+    empty = asked_for(type="message", id="i1", role="user")
+    stage = editing(empty)
+    stage.hear("conversation.item.added", item={"id": "theirs", "type": "message", "role": "user"})
+    assert stage.results("e0") == []
+
+
+def test_the_output_of_a_response_is_no_answer_to_anybody() -> None:
+    stage = speaking()
+    item = {"type": "message", "role": "assistant"}
+    asked = asked_for(id="mine", content=[ContentPart(text="half a")], **item)
+    stage.edit("e0", asked[0], **asked[1])
+    output = {**item, "id": "i1", "content": [{"type": "output_text", "text": "half a"}]}
+    stage.hear("conversation.item.added", item=output)
+    assert stage.results("e0") == []
+
+
+def test_what_the_server_leaves_out_of_an_item_is_as_it_was_asked_for() -> None:
+    stage = editing(SUNNY)
+    stage.hear("conversation.item.added", item={"id": "i1", "type": "function_call_output"})
+    (added,) = stage.notices(ef.ItemAdded)
+    assert (added.item.call_id, added.item.output) == ("c1", "sunny")
+    assert stage.session.conversation.items() == [added.item]

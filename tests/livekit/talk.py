@@ -20,6 +20,7 @@ from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import ServedSession, Server, serve
 from rejoinder.wire.client_events import ClientEventBase, ResponseCancel
 
+VAD = {"type": "server_vad", "silence_duration_ms": 300}
 WORDS = "Good morning, and welcome to the little shop."
 SPOKEN = Script(otherwise=Turn(None, Speech(WORDS, lasting=0.8)))
 
@@ -170,3 +171,13 @@ def messages(*texts: str) -> llm.ChatContext:
 async def weather(city: str) -> str:
     """The weather in a city."""
     return f"sunny in {city}"
+
+
+async def transcripts_of(talk: Talk) -> list[llm.InputTranscriptionCompleted]:
+    """Speaks a turn and returns what is told of it, until it is final."""
+    told: list[llm.InputTranscriptionCompleted] = []
+    talk.session.on("input_audio_transcription_completed", told.append)
+    final = first(talk.session, "input_audio_transcription_completed", lambda event: event.is_final)
+    talk.session.push_audio(microphone(speaking=1.0, silent=1.0))
+    await final
+    return told

@@ -42,6 +42,12 @@ def named(*changes: Create | Delete) -> list[str]:
     ]
 
 
+def test_the_same_id_twice_is_planned_once_and_harms_nothing() -> None:
+    twice = context(message("a"), message("a"), message("b"))
+    assert named(*plan([message("a"), message("b")], twice)) == []
+    assert named(*plan([message("b")], twice))[0] == f"+a after {FIRST}"
+
+
 def test_nothing_to_do() -> None:
     items = [message("a"), message("b")]
 

@@ -66,6 +66,23 @@ def test_a_model_tells_its_sessions(run: Run) -> None:
     run(main())
 
 
+def test_who_waits_for_an_option_is_told_what_became_of_it(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            await talk.session.update_options(voice="cedar")
+            await talk.session.update_options(voice="cedar")
+            assert len(talk.said(SessionUpdate)) == 2
+            await talk.reply()
+            with pytest.raises(UpdateError) as refusal:
+                await talk.session.update_options(voice="ash")
+            assert refusal.value.code == talk.reports[0][1]
+            talk.session.update_options(voice="ash").cancel()
+            await talk.session.update_options(speed=1.2)
+            assert len(talk.reports) == 2
+
+    run(main())
+
+
 def test_an_option_that_the_server_refuses_is_undone_and_reported(run: Run) -> None:
     async def main() -> None:
         async with talking() as talk:

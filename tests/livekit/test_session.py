@@ -24,6 +24,7 @@ from rejoinder.server.strikes import raw
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import InputAudioBufferClear, InputAudioBufferCommit
 from tests.livekit.talk import (
+    VAD,
     WORDS,
     Heard,
     Talk,
@@ -31,6 +32,7 @@ from tests.livekit.talk import (
     messages,
     microphone,
     talking,
+    transcripts_of,
     weather,
 )
 
@@ -38,7 +40,6 @@ from tests.livekit.talk import (
 
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
-VAD = {"type": "server_vad", "silence_duration_ms": 300}
 SPOKEN_TO = (
     "input_speech_started",
     "input_speech_stopped",
@@ -94,16 +95,6 @@ def told_instead(event: str, **members: Any) -> Fault:
         }
     )
     return Fault(event, point("instead-transcribed"), raw(frame))
-
-
-async def transcripts_of(talk: Talk) -> list[llm.InputTranscriptionCompleted]:
-    """Speaks a turn and returns what is told of it, until it is final."""
-    told: list[llm.InputTranscriptionCompleted] = []
-    talk.session.on("input_audio_transcription_completed", told.append)
-    final = first(talk.session, "input_audio_transcription_completed", lambda event: event.is_final)
-    talk.session.push_audio(microphone(speaking=1.0, silent=1.0))
-    await final
-    return told
 
 
 def test_how_sure_the_transcriber_was(run: Run) -> None:
@@ -384,6 +375,7 @@ def test_after_closing_every_call_fails_at_once(run: Run) -> None:
                 talk.session.update_chat_ctx(messages("a")),
                 talk.session.update_instructions("Be brief."),
                 talk.session.update_tools([weather]),
+                talk.session.update_options(voice="cedar"),
             ):
                 with pytest.raises(llm.RealtimeError) as caught:
                     await call
@@ -394,7 +386,7 @@ def test_after_closing_every_call_fails_at_once(run: Run) -> None:
             talk.session.commit_audio()
             talk.session.clear_audio()
             talk.session.interrupt()
-            talk.session.update_options(voice="cedar")
+            talk.model.update_options(voice="cedar")
             talk.session.truncate(message_id="x", modalities=["audio"], audio_end_ms=1)
 
             assert asyncio.get_running_loop().time() == ended_at

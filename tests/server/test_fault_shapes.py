@@ -264,7 +264,7 @@ def test_an_edit_is_refused_or_never_answered_and_the_next_is_not() -> None:
 def test_an_item_is_called_otherwise() -> None:
     (added,) = Desk(SCRIPT, fault("item-renamed")).write("one", id="u1")
     assert isinstance(added, events.ConversationItemAdded)
-    assert added.item.id == FOREIGN_ITEM
+    assert added.item.id == "their_u1"
 
 
 def test_items_of_a_response_are_not_edits() -> None:

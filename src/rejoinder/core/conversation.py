@@ -86,6 +86,19 @@ class Conversation(msgspec.Struct):
         return len(self.order)
 
 
+def identified(told: Item, asked: Item) -> Item:
+    """An item as the server tells it, with what it leaves out of what was asked for: without its call
+    or its role nobody could tell later what it is."""
+    return msgspec.structs.replace(
+        told,
+        role=told.role or asked.role,
+        call_id=told.call_id or asked.call_id,
+        name=told.name or asked.name,
+        arguments=told.arguments or asked.arguments,
+        output=told.output or asked.output,
+    )
+
+
 def _merged(
     known: list[ContentPart] | None, new: list[ContentPart] | None
 ) -> list[ContentPart] | None:

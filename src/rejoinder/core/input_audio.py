@@ -9,6 +9,7 @@ import msgspec
 
 from rejoinder.core import effects as ef
 from rejoinder.wire import server_events as ev
+from rejoinder.wire.response import ErrorBody
 from rejoinder.wire.session import Audio, AudioInput, SessionConfig, TurnDetection
 
 Heard: TypeAlias = (
@@ -27,13 +28,15 @@ class InputAudio(msgspec.Struct):
 
     ``announced_at``: when a user turn that nobody has answered yet came to its end (None: there is
     none). Until it is answered, the next response of which nothing is known is the server's answer to
-    it. ``heard_at``: when each item's speech began. ``words``: transcripts under way.
+    it. ``heard_at``: when each item's speech began. ``words``: transcripts under way; ``told``: those
+    that are final, of late.
     """
 
     responds: bool = True
     announced_at: float | None = None
     heard_at: dict[str, float] = {}
     words: dict[tuple[str, int], str] = {}
+    told: dict[tuple[str, int], str] = {}
 
     def configured(self, session: SessionConfig) -> None:
         """Learns from the effective session whether the server answers a turn by itself."""
@@ -66,9 +69,9 @@ class InputAudio(msgspec.Struct):
             case ev.ConversationItemInputAudioTranscriptionDelta():
                 yield self._delta(event)
             case ev.ConversationItemInputAudioTranscriptionCompleted():
-                yield self._done(event, event.transcript)
+                yield self._done(event, event.transcript, None)
             case _:
-                yield self._done(event, None)
+                yield self._done(event, None, event.error)
 
     def _delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta) -> ef.TranscriptDelta:
         part = (event.item_id, event.content_index or 0)
@@ -81,21 +84,16 @@ class InputAudio(msgspec.Struct):
         event: ev.ConversationItemInputAudioTranscriptionCompleted
         | ev.ConversationItemInputAudioTranscriptionFailed,
         transcript: str | None,
-    ) -> ef.TranscriptDone:
+        error: ErrorBody | None,
+    ) -> ef.Notice:
+        """The final transcript. What repeats it is no news, though a server may still correct it."""
         part = (event.item_id, event.content_index or 0)
         so_far = self.words.pop(part, "")
-        error = (
-            event.error
-            if isinstance(event, ev.ConversationItemInputAudioTranscriptionFailed)
-            else None
-        )
-        return ef.TranscriptDone(
-            *part,
-            so_far if transcript is None else transcript,
-            event,
-            error,
-            self.heard_at.get(event.item_id),
-        )
+        if part in self.told and transcript in (None, self.told[part]):
+            return ef.Odd("duplicate", event)
+        text = self.told[part] = so_far if transcript is None else transcript
+        _bound(self.told)
+        return ef.TranscriptDone(*part, text, event, error, self.heard_at.get(event.item_id))
 
 
 _MOST = 64

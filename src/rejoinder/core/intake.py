@@ -10,6 +10,7 @@ import msgspec
 
 from rejoinder.core import effects as ef
 from rejoinder.core.blame import About, benign, subject
+from rejoinder.core.conversation import identified
 from rejoinder.core.input_audio import Heard
 from rejoinder.core.lifecycle import State, Trigger
 from rejoinder.core.machine import Machine
@@ -214,9 +215,20 @@ def _item_added(
     state: SessionState, now: float, event: ev.ConversationItemAdded
 ) -> Iterator[ef.Effect]:
     item, previous = event.item, event.previous_item_id
+    asked = None if _of_a_machine(state, item) else state.requests.created(item)
+    if asked is not None:
+        item = identified(item, asked)
+        yield from answered(state.requests.acknowledge("create", asked.id, item))
     if state.conversation.add(item, previous):
-        yield ef.Announce(ef.ItemAdded(item, state.conversation.previous_of(item.id or "")))
-    yield from answered(state.requests.acknowledge("create", item.id, item))
+        added = state.conversation.by_id[item.id or ""]
+        yield ef.Announce(ef.ItemAdded(added, state.conversation.previous_of(item.id or "")))
+    if asked is None:
+        yield from answered(state.requests.acknowledge("create", item.id, item))
+
+
+def _of_a_machine(state: SessionState, item: Item) -> bool:
+    """Whether it is the output of a response, and so nothing that was asked for."""
+    return any(item.id in machine.output.items for machine in state.responses.machines.values())
 
 
 def _item_done(

@@ -42,10 +42,12 @@ Asked: TypeAlias = ce.ClientEvent | ce.RawClientEvent
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """An edit that is not answered yet. ``item_id`` None: it is answered in order of sending."""
+    """An edit that is not answered yet. ``item_id`` None: it is answered in order of sending. ``item``:
+    what it creates."""
 
     kind: str
     item_id: str | None
+    item: Item | None = None
 
 
 class Requests(msgspec.Struct):
@@ -87,6 +89,13 @@ class Requests(msgspec.Struct):
             Acknowledged(item),
         )
 
+    def created(self, item: Item) -> Item | None:
+        """What was asked for where this item is the answer: under its own id, or, with servers that
+        give ids of their own, the oldest pending item that says the same."""
+        asked = [edit.item for edit in self.pending.values() if edit.item is not None]
+        same = [each for each in asked if each.id == item.id]
+        return next(iter(same or [each for each in asked if _alike(each, item)]), None)
+
     def refuse(self, key: str, error: ErrorBody) -> Iterator[SettleEdit]:
         """The server named this edit in an error. A duplicate item is there already: a success."""
         if error.code == _DUPLICATE:
@@ -123,21 +132,33 @@ class Requests(msgspec.Struct):
         yield SettleEdit(key, result)
 
 
-def _subject(event: Asked) -> tuple[str, str | None]:
-    """The kind of an edit, and the item that it concerns, read off the event or off its plain form."""
+def _alike(asked: Item, told: Item) -> bool:
+    """Whether an item that a server named by itself says what was asked for, and says anything."""
+    said = _said(asked)
+    return any(said[2:]) and said == _said(told)
+
+
+def _said(item: Item) -> tuple[str | None, ...]:
+    words = "".join(part.text or "" for part in item.content or ())
+    return item.type, item.role, item.call_id, item.name, item.output, words
+
+
+def _subject(event: Asked) -> tuple[str, str | None, Item | None]:
+    """The kind of an edit, the item that it concerns, and the one that it creates, read off the event
+    or off its plain form."""
     if isinstance(event, ce.RawClientEvent):
         item, item_id = event.raw.get("item"), event.raw.get("item_id")
         item_id = item.get("id") if isinstance(item, dict) else item_id
-        return _KINDS[event.raw["type"]], item_id if isinstance(item_id, str) else None
+        return _KINDS[event.raw["type"]], item_id if isinstance(item_id, str) else None, None
     kind = _KINDS[str(event.__struct_config__.tag)]
     match event:
         case ce.ConversationItemCreate():
-            return kind, event.item.id
+            return kind, event.item.id, event.item
         case (
             ce.ConversationItemDelete()
             | ce.ConversationItemTruncate()
             | ce.ConversationItemRetrieve()
         ):
-            return kind, event.item_id
+            return kind, event.item_id, None
         case _:
-            return kind, None
+            return kind, None, None

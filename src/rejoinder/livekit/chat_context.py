@@ -174,10 +174,10 @@ def _common(old: Sequence[str], new: Sequence[str]) -> set[str]:
     both = set(old) & set(new)
     old, new = [i for i in old if i in both], [i for i in new if i in both]
     head = 0
-    while head < len(old) and old[head] == new[head]:
+    while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1
     tail = 0
-    while tail < len(old) - head and old[-1 - tail] == new[-1 - tail]:
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
     middle = _longest(old[head : len(old) - tail], new[head : len(new) - tail])
     return {*old[:head], *middle, *old[len(old) - tail :]}

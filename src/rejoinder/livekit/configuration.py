@@ -47,11 +47,20 @@ class Configuration:
         self._changes: list[Change] = []
         self._watching: set[asyncio.Task[None]] = set()
 
-    def change(self, said: SessionConfig) -> None:
-        """Sends what of ``said`` is news. Nobody waits; a refusal is reported."""
+    def change(self, said: SessionConfig) -> asyncio.Future[None]:
+        """Sends what of ``said`` is news. A refusal is reported, and raised to whoever waits.
+
+        Cancelling the future leaves the update under way.
+        """
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         news = options.difference(self.wanted, said)
-        if news is not None:
-            self.watch(self._send(news, None))
+        if news is None:
+            told.set_result(None)
+            return told
+        answer = self._task(self._send(news, None))
+        self._report(answer)
+        answer.add_done_callback(lambda answer: _pass_on(answer, told))
+        return told
 
     async def update(self, said: SessionConfig, tools: llm.ToolContext | None = None) -> None:
         """Sends ``said`` and waits for the server's answer.
@@ -127,6 +136,18 @@ class Configuration:
         for change in self._changes:
             in_force = _with(in_force, change)
         self.wanted, self.tools = in_force
+
+
+def _pass_on(answer: asyncio.Task[None], told: asyncio.Future[None]) -> None:
+    """To somebody who may or may not wait for it."""
+    if told.done():
+        return
+    error = None if answer.cancelled() else answer.exception()
+    if error is None:
+        told.set_result(None)
+    else:
+        told.set_exception(error)
+        told.exception()  # marked retrieved: the report tells everybody
 
 
 def _with(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import msgspec
 from livekit.agents import llm
 
 from rejoinder.client.edit import Edit
 from rejoinder.client.session import Session
+from rejoinder.core.effects import Acknowledged, EditResult
 from rejoinder.errors import ConfigurationError, EditError, EditExpired, EditRefused
 from rejoinder.livekit.chat_context import (
     Change,
@@ -25,11 +27,19 @@ from rejoinder.wire.items import Item
 logger = logging.getLogger("rejoinder.livekit")
 
 
+_MOST_FRAMES = 32
+"""How many video frames the conversation holds. At two a second it is a quarter of a minute, and more
+images than most models' context has room for."""
+
+
 class Conversation:
     """The mirror of the server's conversation in LiveKit's terms.
 
     An update is compared with what the conversation will be once every change under way is done. So
     no update waits for another one's deadline, and none repeats what another one has asked for.
+
+    Some servers give items ids of their own. Here, an item that we created keeps the id that it was
+    created with; the server's is used on the wire.
     """
 
     def __init__(self, client: Session) -> None:
@@ -37,10 +47,13 @@ class Conversation:
         self._seen: dict[str, tuple[Item, llm.ChatItem | None]] = {}
         self._confidence: dict[str, float] = {}
         self._under_way: list[tuple[Change, Edit]] = []
+        self._ours: dict[str, str] = {}
+        self._frames: dict[str, bool] = {}  # whether it stays, by the id of each
 
     def items(self) -> list[llm.ChatItem]:
         """The items that the server has told us of, in order; those that LiveKit has no word for
         are left out. An item stays the same object for as long as it does not change."""
+        self._pending()
         seen: dict[str, tuple[Item, llm.ChatItem | None]] = {}
         for item in self._client.conversation.items():
             before = self._seen.get(item.id or "")
@@ -50,9 +63,12 @@ class Conversation:
         self._seen = seen
         return [chat_item for _, chat_item in seen.values() if chat_item is not None]
 
-    def read(self, item: Item) -> llm.ChatItem | None:
-        """LiveKit's item for one of the server's."""
-        return self._read(item, self._seen.get(item.id or ""))
+    def added(self, item: Item) -> llm.ChatItem | None:
+        """LiveKit's item for one that has just joined the conversation; None where that is no news:
+        an agent's own history does not keep the frames of a video."""
+        self._pending()
+        read = self._read(item, self._seen.get(item.id or ""))
+        return None if read is not None and read.id in self._frames else read
 
     def trust(self, item_id: str, confidence: float | None) -> None:
         """How sure the transcriber was of what the user said in an item (0 to 1)."""
@@ -63,6 +79,7 @@ class Conversation:
     def forget(self, item_id: str) -> None:
         """The item has left the conversation."""
         self._confidence.pop(item_id, None)
+        self._ours.pop(item_id, None)
 
     async def update(self, wanted: llm.ChatContext) -> None:
         """Makes the server's conversation the one that is ``wanted``.
@@ -72,7 +89,7 @@ class Conversation:
         session ends. Cancelling it leaves the changes under way.
         """
         before = [edit for _, edit in self._pending()]
-        own = self.send(plan(self._foretold(), wanted))
+        own = self.send(plan(self._foretold(), llm.ChatContext(self._without_frames(wanted.items))))
         unanswered: EditError | None = None
         for edit in (*before, *own):
             try:
@@ -90,6 +107,16 @@ class Conversation:
         self._under_way = [*self._pending(), *sent]
         return [edit for _, edit in sent]
 
+    def show(self, frame: Item) -> None:
+        """Adds a frame of a video. The newest 32 stay in the conversation, the older ones leave it; no
+        `update` touches them."""
+        self._frames[frame.id or ""] = True
+        self.send([Create(frame, None)])
+        staying = [item_id for item_id, stays in self._frames.items() if stays]
+        if len(staying) > _MOST_FRAMES:
+            self._frames[staying[0]] = False
+            self.send([Delete(staying[0])])
+
     def reword(self, item_id: str, text: str) -> None:
         """Replaces the words of a message, where it stands."""
         items = self._foretold()
@@ -102,11 +129,32 @@ class Conversation:
         self.send(plan(items, llm.ChatContext(wanted)))
 
     def _foretold(self) -> list[llm.ChatItem]:
-        return applied(self.items(), [change for change, _ in self._pending()])
+        changes = [change for change, _ in self._pending()]
+        return self._without_frames(applied(self.items(), changes))
+
+    def _without_frames(self, items: Iterable[llm.ChatItem]) -> list[llm.ChatItem]:
+        return [item for item in items if item.id not in self._frames]
 
     def _pending(self) -> list[tuple[Change, Edit]]:
+        """The changes under way. Those that are done have told something before they are forgotten."""
+        for change, edit in self._under_way:
+            if edit.result is not None:
+                self._learn(change, edit.result)
         self._under_way = [(c, e) for c, e in self._under_way if e.result is None]
         return list(self._under_way)
+
+    def _learn(self, change: Change, result: EditResult) -> None:
+        match change, result:
+            case Delete(item_id), _:
+                self._frames.pop(item_id, None)
+            case Create(item), Acknowledged(told) if told is not None and told.id != item.id:
+                self._ours[told.id or ""] = change.item_id
+            case _:
+                pass  # nothing that was not known
+
+    def _theirs(self, item_id: str) -> str:
+        """The name by which the server knows an item."""
+        return next((theirs for theirs, ours in self._ours.items() if ours == item_id), item_id)
 
     def _send(self, change: Change) -> Edit | None:
         try:
@@ -118,20 +166,22 @@ class Conversation:
     def _edit(self, change: Change) -> Edit:
         match change:
             case Create(item, previous):
-                return self._client.create_item(item, previous_item_id=previous)
+                after = previous if previous is None else self._theirs(previous)
+                return self._client.create_item(item, previous_item_id=after)
             case Delete(item_id):
-                return self._client.delete_item(item_id)
+                return self._client.delete_item(self._theirs(item_id))
             case Truncate(item_id, audio_end_ms):
-                return self._client.truncate_item(item_id, 0, audio_end_ms)
+                return self._client.truncate_item(self._theirs(item_id), 0, audio_end_ms)
 
     def _read(
         self, item: Item, before: tuple[Item, llm.ChatItem | None] | None
     ) -> llm.ChatItem | None:
-        chat_item = from_wire(item)
+        ours = self._ours.get(item.id or "")
+        chat_item = from_wire(msgspec.structs.replace(item, id=ours) if ours else item)
         if chat_item is not None and before is not None and before[1] is not None:
             chat_item.created_at = before[1].created_at
         if isinstance(chat_item, llm.ChatMessage):
-            chat_item.transcript_confidence = self._confidence.get(chat_item.id)
+            chat_item.transcript_confidence = self._confidence.get(item.id or "")
         return chat_item
 
 

@@ -38,12 +38,14 @@ class News:
         self._listeners = listeners
         self._source = source
         self._config = config
+        self._connected = False
         self._began_at = asyncio.get_running_loop().time()
 
     def tell(self, notice: ef.Notice, conversation: Conversation) -> None:
         """Whatever follows from a notice for those who listen."""
         match notice:
-            case ef.SessionChanged(created=True):
+            case ef.SessionChanged() if not self._connected:
+                self._connected = True
                 seconds = asyncio.get_running_loop().time() - self._began_at
                 self._emit("metrics_collected", metrics.of_connection(seconds, self._source))
             case ef.SpeechStarted():
@@ -93,7 +95,7 @@ class News:
     def _item(self, notice: ef.Notice, conversation: Conversation) -> None:
         match notice:
             case ef.ItemAdded(item, previous):
-                added = conversation.read(item)
+                added = conversation.added(item)
                 if added is not None:
                     told = llm.RemoteItemAddedEvent(previous_item_id=previous, item=added)
                     self._emit("remote_item_added", told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from livekit.agents import llm
@@ -180,12 +180,12 @@ class Reply:
             self._replies.listener.created(self.generation.event)
 
 
-def broken(error: llm.RealtimeError) -> Promise:
-    """A promise that is already broken."""
-    promise = _promise()
-    promise.set_exception(error)
-    promise.exception()  # marked retrieved, see `Reply`
-    return promise
+def failed(error: llm.RealtimeError) -> asyncio.Future[Any]:
+    """A future that has failed already."""
+    future = _promise()
+    future.set_exception(error)
+    future.exception()  # marked retrieved, see `Reply`
+    return future
 
 
 def _promise() -> Promise:
@@ -193,6 +193,6 @@ def _promise() -> Promise:
         return asyncio.get_running_loop().create_future()
     except RuntimeError:
         raise ConfigurationError(
-            "generate_reply needs the session's event loop: from another thread, call "
+            "a session is used on its own event loop: from another thread, call "
             "loop.call_soon_threadsafe(session.generate_reply)"
         ) from None

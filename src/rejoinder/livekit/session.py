@@ -26,7 +26,6 @@ from rejoinder.errors import ConfigurationError, EditError, EditRefused
 from rejoinder.livekit import metrics, options
 from rejoinder.livekit.audio import Microphone
 from rejoinder.livekit.chat_context import (
-    Create,
     Delete,
     Truncate,
     as_input,
@@ -38,7 +37,7 @@ from rejoinder.livekit.conversation import Conversation
 from rejoinder.livekit.emitter import Listeners
 from rejoinder.livekit.errors import SessionEnded, SessionError, UpdateError
 from rejoinder.livekit.news import News
-from rejoinder.livekit.replies import Listener, Replies, broken
+from rejoinder.livekit.replies import Listener, Replies, failed
 from rejoinder.livekit.settings import ConfiguredModel, capabilities
 from rejoinder.livekit.tools import describe
 from rejoinder.wire.session import Audio, AudioInput, SessionConfig
@@ -134,7 +133,7 @@ class RealtimeSession(
         and ``outcome``. Cancelling it cancels the reply on the server.
         """
         if self._over:
-            return broken(self._closed())
+            return failed(self._closed())
         aside = is_given(conversation) and conversation == "none"
         try:
             spoken = options.output_modalities(list(modalities)) if is_given(modalities) else None
@@ -154,7 +153,7 @@ class RealtimeSession(
                 aside=aside,
             )
         except ConfigurationError as error:
-            return broken(SessionError(error.message, code="invalid_request"))
+            return failed(SessionError(error.message, code="invalid_request"))
 
     def interrupt(self) -> None:
         """Cancels the replies of the speech for which it is called, or, outside of a speech, all those
@@ -192,12 +191,13 @@ class RealtimeSession(
             self._append(samples)
 
     def push_video(self, frame: rtc.VideoFrame) -> None:
-        """Shows the model a frame, as an image in a user message."""
+        """Shows the model a frame, as an image in a user message. The conversation keeps the newest 32;
+        they are no part of the agent's own history."""
         if self._over:
             return
         item = to_wire(image_message(frame))
         if item is not None:
-            self._conversation.send([Create(item, None)])
+            self._conversation.show(item)
 
     def commit_audio(self) -> None:
         """Ends the user's turn; one of 100 ms or less is not worth it and joins the next."""
@@ -233,7 +233,7 @@ class RealtimeSession(
         said = SessionConfig(type="realtime", tools=described)
         await self._configuration.update(said, llm.ToolContext(kept))
 
-    def update_options(
+    def update_options(  # type: ignore[override] # whom the base gives nothing to wait for may wait
         self,
         *,
         tool_choice: NotGivenOr[llm.ToolChoice | None] = NOT_GIVEN,
@@ -246,9 +246,14 @@ class RealtimeSession(
         tracing: NotGivenOr[Any] = NOT_GIVEN,
         truncation: NotGivenOr[Any] = NOT_GIVEN,
         reasoning: NotGivenOr[Any] = NOT_GIVEN,
-    ) -> None:
+    ) -> asyncio.Future[None]:
         """Changes options of this session. What the server refuses is undone and reported by an
-        ``error`` event. Raises `ConfigurationError` naming an option that cannot be read."""
+        ``error`` event.
+
+        Who wants to know may await what is returned: it fails with an `UpdateError` when the server
+        refuses, or with `SessionEnded`. Raises `ConfigurationError` naming an option that cannot be
+        read.
+        """
         said = options.given(
             tool_choice=tool_choice,
             voice=voice,
@@ -261,10 +266,10 @@ class RealtimeSession(
             truncation=truncation,
             reasoning=reasoning,
         )
-        self.configure(said)
+        return failed(self._closed()) if self._over else self._configuration.change(said)
 
     def configure(self, said: SessionConfig) -> None:
-        """Changes what ``said`` says of this session's configuration, if that is news."""
+        """Follows the model: changes what is news to this session, if it lives."""
         if not self._over:
             self._configuration.change(said)
 

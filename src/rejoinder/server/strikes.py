@@ -249,7 +249,7 @@ _ARGUMENTS = events.ResponseFunctionCallArgumentsDelta | events.ResponseFunction
 def under_another_id(scene: Scene) -> list[Act]:
     """The item of the event, called otherwise than the client wished."""
     event: Any = scene.send.event
-    item = msgspec.structs.replace(event.item, id=FOREIGN_ITEM)
+    item = msgspec.structs.replace(event.item, id=f"their_{event.item.id}")
     return [Send(msgspec.structs.replace(event, item=item), scene.send.cause)]
 
 
