@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Text,
         Transcript,
     )
+    from rejoinder.wire.dialects import Dialect
     from rejoinder.wire.items import Item
     from rejoinder.wire.session import SessionConfig
 
@@ -76,6 +77,7 @@ __all__ = [
     "ConnectError",
     "ContentStarted",
     "Delivered",
+    "Dialect",
     "Edit",
     "EditError",
     "EditExpired",
@@ -140,6 +142,7 @@ _ROOMS = {
         "Text",
         "Transcript",
     ),
+    "rejoinder.wire.dialects": ("Dialect",),
     "rejoinder.wire.items": ("Item",),
     "rejoinder.wire.session": ("SessionConfig",),
 }

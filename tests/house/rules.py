@@ -43,7 +43,12 @@ CLOCKS = frozenset(
 
 VENDORS = frozenset({"azure", "beta", "xai"})
 
-VENDORS_MAY = frozenset({"src/rejoinder/wire/dialects.py", "src/rejoinder/livekit/model.py"})
+VENDORS_MAY = {
+    "src/rejoinder/wire/dialects.py": "where they die",
+    "src/rejoinder/livekit/model.py": "option names of the drop-in",
+    "src/rejoinder/livekit/endpoint.py": "the same, and what they mean for address and key",
+    "src/rejoinder/livekit/utils.py": "names of LiveKit's, passed on",
+}
 
 VENDOR_LIKE = {"beta_api_shape_disabled": "an error code of the protocol itself"}
 

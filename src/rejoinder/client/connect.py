@@ -10,6 +10,7 @@ from rejoinder.client.session import Session
 from rejoinder.client.transport import Dial, HttpSession
 from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.wire.dialects import OPENAI, Dialect
 from rejoinder.wire.session import SessionConfig
 
 __all__ = ["connect"]
@@ -24,6 +25,7 @@ async def connect(
     model: str | None = "gpt-realtime",
     api_key: str | None = None,
     base_url: str | None = None,
+    dialect: Dialect = OPENAI,
     session: SessionConfig | None = None,
     timeouts: Timeouts = CLOCKS,
     busy: Busy = "wait",
@@ -48,6 +50,9 @@ async def connect(
     - ``api_key``: default the environment variable ``OPENAI_API_KEY``. Not needed where ``headers``
       carry ``Authorization`` or ``api-key``.
     - ``base_url``: default ``OPENAI_BASE_URL``, then OpenAI's own; ``https``, ``http``, ``wss``, ``ws``.
+    - ``dialect``: how the server is reached and what it wants to hear, a value of
+      `rejoinder.wire.dialects`. Other dialects than OpenAI's may have other environment variables for
+      the address and the key, and another name for the model.
     - ``session``: the `SessionConfig` to begin with; default: the server's own.
     - ``timeouts``: every clock, see `Timeouts`. One that runs out while the event loop is blocked waits
       for what came meanwhile: for as long again, a second at most.
@@ -64,8 +69,9 @@ async def connect(
     - ``on_response``: called with each `Response` that the server begins by itself; returns the `Sink`
       that shall receive it, or None for no interest. Without it they wait in `Session.responses`.
     - ``on_notice``: called with each notice. ``on_event_in(raw, event)`` and ``on_event_out(event,
-      raw)``: called with each event on the wire. All of these are called synchronously, on the event
-      loop; what they raise is logged and changes nothing.
+      raw)``: called with each event on the wire, before it is looked at and before it is sent. What
+      they return, if it is a frame, takes the event's place. All of these are called synchronously, on
+      the event loop; what they raise is logged and changes nothing.
     - ``dial``: opens the transport in another way than `rejoinder.client.transport.dial`.
 
     Entering waits for the server's first event that is not an error, since a successful upgrade proves
@@ -84,6 +90,7 @@ async def connect(
         model=model,
         api_key=api_key,
         base_url=base_url,
+        dialect=dialect,
         session=session,
         timeouts=timeouts,
         busy=busy,

@@ -50,7 +50,8 @@ class Link:
 
     ``greeted``: the server has said something that is no refusal. ``known``: set when it has, or when
     it never will. ``over``: set when everything is closed. ``failure``: why there is no connection.
-    ``parting``: the peer's close frame, if it answered ours.
+    ``refusal``: the error with which the server began. ``parting``: the peer's close frame, if it
+    answered ours.
     """
 
     def __init__(self, hearer: Hearer, clocks: Timeouts) -> None:
@@ -59,6 +60,7 @@ class Link:
         self.known = asyncio.Event()
         self.over = asyncio.Event()
         self.failure: RejoinderError | None = None
+        self.refusal: ErrorBody | None = None
         self.parting: Close | None = None
         self._hearer = hearer
         self._clocks = clocks

@@ -14,13 +14,14 @@ from rejoinder.client.transport import Dial, HttpSession
 from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.errors import ConfigurationError
-from rejoinder.wire import codec, dialects
+from rejoinder.wire import codec
 from rejoinder.wire.client_events import (
     ClientEvent,
     ClientEventBase,
     RawClientEvent,
     SessionUpdate,
 )
+from rejoinder.wire.dialects import OPENAI, Dialect
 from rejoinder.wire.items import Item
 from rejoinder.wire.session import AudioFormat, AudioInput, AudioOutput, SessionConfig
 from rejoinder.wire.strange import MalformedFrame
@@ -54,6 +55,7 @@ class Reach(TypedDict, total=False):
     model: str | None
     api_key: str | None
     base_url: str | None
+    dialect: Dialect
     headers: Mapping[str, str] | None
     http_session: HttpSession | None
     dial: Dial | None
@@ -73,17 +75,21 @@ class Options(Reach, total=False):
     on_event_out: OnEvent | None
 
 
-def address(base_url: str | None, model: str | None) -> str:
-    """The WebSocket address. ``base_url`` defaults to ``OPENAI_BASE_URL``, then to OpenAI's own."""
+def address(base_url: str | None, model: str | None, dialect: Dialect = OPENAI) -> str:
+    """The WebSocket address. ``base_url`` defaults to what the environment says; see `Dialect.home`."""
+    if not isinstance(dialect, Dialect):
+        raise ConfigurationError("dialect must be a Dialect of rejoinder.wire.dialects")
     _text("base_url", base_url, "https://api.openai.com/v1")
     _text("model", model, "gpt-realtime")
-    url = dialects.OPENAI.url(base_url or os.environ.get("OPENAI_BASE_URL") or None, model)
+    url = dialect.url(base_url or dialect.home(os.environ), model)
     if "@" in url.split("/")[2]:
         raise ConfigurationError("base_url holds a user name or password: use `headers` for them")
     return url
 
 
-def credentials(api_key: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
+def credentials(
+    api_key: str | None, headers: Mapping[str, str] | None, url: str, dialect: Dialect = OPENAI
+) -> dict[str, str]:
     """The headers of the upgrade request. Those given take precedence over the key."""
     if headers is not None and not isinstance(headers, Mapping):
         raise ConfigurationError("headers must map names to values, as a dict does")
@@ -93,13 +99,8 @@ def credentials(api_key: str | None, headers: Mapping[str, str] | None) -> dict[
     if {name.lower() for name in extra} & _KEY_HEADERS:
         return extra
     _text("api_key", api_key, "sk-...")
-    key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
-    if not key:
-        raise ConfigurationError(
-            "no API key: pass the option `api_key` or set the environment variable OPENAI_API_KEY "
-            "(any text will do for a server that asks for none)"
-        )
-    return {**dialects.OPENAI.headers(key), **extra}
+    key = dialect.key(os.environ, url) if api_key is None else api_key
+    return {**dialect.headers(key), **extra}
 
 
 def clocks(timeouts: Timeouts) -> Timeouts:
@@ -152,7 +153,7 @@ def metadata(given: Mapping[str, str] | None) -> None:
         raise ConfigurationError(f"metadata may have {_MOST_METADATA} pairs, not {len(given)}")
 
 
-def configuration(session: SessionConfig) -> SessionConfig:
+def configuration(session: SessionConfig, dialect: Dialect = OPENAI) -> SessionConfig:
     """A configuration that can be sent; ``type`` is filled in where it was left out.
 
     The GA protocol asks for ``session.type`` in every update (OpenAI Realtime reference).
@@ -165,6 +166,9 @@ def configuration(session: SessionConfig) -> SessionConfig:
         session if session.type is not UNSET else msgspec.structs.replace(session, type="realtime")
     )
     checked("session", SessionUpdate(session=full))
+    for name in dialect.unknown:
+        if getattr(full, name) is not UNSET:
+            raise ConfigurationError(f"session.{name} is unknown to {dialect.name}: leave it out")
     for name, direction in (("input", _input(full)), ("output", _output(full))):
         if isinstance(direction, msgspec.Struct) and isinstance(direction.format, AudioFormat):
             _check_format(f"session.audio.{name}.format", direction.format)

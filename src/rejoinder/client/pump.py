@@ -24,6 +24,7 @@ from rejoinder.core.session import Session as Core
 from rejoinder.errors import ConfigurationError, ConnectError, RejoinderError
 from rejoinder.wire import codec
 from rejoinder.wire.client_events import ClientEvent, RawClientEvent
+from rejoinder.wire.dialects import OPENAI, Dialect
 from rejoinder.wire.response import ErrorBody
 from rejoinder.wire.server_events import Error, MalformedFrame, ServerEvent
 
@@ -37,9 +38,12 @@ rounds must not make the loop spin."""
 
 
 class Pump:
-    """Runs one core. ``ended``: how the session ended, None while it lives."""
+    """Runs one core. ``ended``: how the session ended, None while it lives. ``dialect``: what the other
+    end wants to hear."""
 
-    def __init__(self, core: Core, clocks: Timeouts, listeners: Listeners) -> None:
+    def __init__(
+        self, core: Core, clocks: Timeouts, listeners: Listeners, dialect: Dialect = OPENAI
+    ) -> None:
         self.core = core
         self.link = Link(self, clocks)
         self.waiting = Waiting(
@@ -48,13 +52,13 @@ class Pump:
             abandon=lambda key, error: self.step(inp.Abandon(key, error)),
         )
         self._listeners = listeners
+        self.dialect = dialect
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._rang)
         self._inputs: deque[inp.Input] = deque()
         self._stepping = False
         self._now = 0.0
         self._frame_size = 0
-        self._refusal: ErrorBody | None = None
         self._broken: Close | None = None
 
     @property
@@ -137,9 +141,10 @@ class Pump:
         self.step(inp.Cancel((key,)))
 
     def _send(self, event: ClientEvent | RawClientEvent) -> None:
-        frame = codec.encode(event)
+        frame = codec.encode(event, self.dialect)
         if self._listeners.on_event_out is not None:
-            guarded(self._listeners.on_event_out, event, frame)
+            other = guarded(self._listeners.on_event_out, event, frame)
+            frame = other if isinstance(other, bytes) else frame
         if not self.link.outbox.put(frame) and self.ended is None:
             most = f"{MOST_OUTBOUND >> 20} MiB"
             self.step(inp.Disconnected(Close("network", None, f"{most} wait to be written")))
@@ -183,7 +188,9 @@ class Pump:
             return
         event = codec.decode_server(frame)
         if self._listeners.on_event_in is not None:
-            guarded(self._listeners.on_event_in, frame, event)
+            other = guarded(self._listeners.on_event_in, frame, event)
+            if isinstance(other, (bytes, str)):
+                frame, event = other, codec.decode_server(other)
         if not self.link.greeted:
             self._greet(event)
         self._frame_size = len(frame)
@@ -194,23 +201,23 @@ class Pump:
         """The socket is gone, or could not be had. After the end that is no news."""
         if self.ended is not None:
             return
-        if not self.link.greeted and self._refusal is not None:
-            close = Close(close.by, close.code, close.reason, self._refusal)
+        if not self.link.greeted and self.link.refusal is not None:
+            close = Close(close.by, close.code, close.reason, self.link.refusal)
         self.step(inp.Disconnected(close))
 
     def _greet(self, event: ServerEvent) -> None:
         """A successful upgrade proves nothing: OpenAI refuses keys and models after it, by an error."""
         if isinstance(event, Error):
-            self._refusal = event.error
+            self.link.refusal = event.error
         elif not isinstance(event, MalformedFrame):
             self.link.greet()
 
     def refused(self) -> RejoinderError:
         """Why there was never a usable session; to be asked after its end."""
-        if self.link.failure is not None and self._refusal is None:
+        if self.link.failure is not None and self.link.refusal is None:
             return self.link.failure
         close = self.ended or Close("network")
-        error = self._refusal or close.error or ErrorBody()
+        error = self.link.refusal or close.error or ErrorBody()
         code = close.code or (self.link.parting.code if self.link.parting else None)
         words = error.message or close.reason or "the server closed the connection at once"
         return ConnectError(

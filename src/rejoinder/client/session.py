@@ -26,6 +26,7 @@ from rejoinder.core.outcomes import Close
 from rejoinder.core.requests import EDITS
 from rejoinder.errors import ConfigurationError, SessionClosed
 from rejoinder.wire import client_events as ce
+from rejoinder.wire.dialects import OPENAI, Dialect
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ResponseAudio, ResponseParams
 from rejoinder.wire.session import AudioOutput, Reasoning, SessionConfig
@@ -67,8 +68,8 @@ class Session:
                 "a session needs a running event loop: make it inside a coroutine, "
                 "for instance one that asyncio.run() runs"
             )
-        config = options.get("session")
-        config = opt.configuration(config) if config is not None else None
+        config, dialect = options.get("session"), options.get("dialect", OPENAI)
+        config = opt.configuration(config, dialect) if config is not None else None
         clocks = opt.clocks(options.get("timeouts") or Timeouts())
         listeners = Listeners(
             on_response=options.get("on_response"),
@@ -78,8 +79,8 @@ class Session:
             journal=options.get("journal"),
         )
         policy = opt.policy(options.get("busy", "wait"), options.get("retries", 0))
-        dialled = _dialling(options, clocks)
-        pump = Pump(core.Session(config=config, timeouts=clocks), clocks, listeners)
+        dialled = _dialling(options, clocks, dialect)
+        pump = Pump(core.Session(config=config, timeouts=clocks), clocks, listeners, dialect)
         pump.start(dialled)
         return cls(pump, policy=policy, sample_bytes=opt.sample_bytes(config) or 2)
 
@@ -297,7 +298,7 @@ class Session:
 
         Running responses keep theirs.
         """
-        full = opt.configuration(session)
+        full = opt.configuration(session, self._pump.dialect)
         edit = self._edit("update", lambda key: ce.SessionUpdate(event_id=key, session=full))
         self._sample_bytes = opt.sample_bytes(full) or self._sample_bytes
         return edit
@@ -382,10 +383,12 @@ class Session:
             raise _closed(ended)
 
 
-def _dialling(options: opt.Options, clocks: Timeouts) -> Callable[[], Awaitable[Transport]]:
+def _dialling(
+    options: opt.Options, clocks: Timeouts, dialect: Dialect
+) -> Callable[[], Awaitable[Transport]]:
     """How to connect. A function rather than a ``partial``, whose repr would show the key."""
-    url = opt.address(options.get("base_url"), options.get("model", "gpt-realtime"))
-    headers = opt.credentials(options.get("api_key"), options.get("headers"))
+    url = opt.address(options.get("base_url"), options.get("model", "gpt-realtime"), dialect)
+    headers = opt.credentials(options.get("api_key"), options.get("headers"), url, dialect)
     own, http_session = options.get("dial"), options.get("http_session")
     opt.reach(own, http_session)
 

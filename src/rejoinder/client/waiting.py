@@ -46,7 +46,7 @@ R = TypeVar("R")
 
 OnResponse = Callable[[Response], Sink | None]
 OnNotice = Callable[[Notice], None]
-OnEvent = Callable[..., None]
+OnEvent = Callable[..., object]
 
 
 class Listeners(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@
 
     session = AgentSession(llm=RealtimeModel(model="gpt-realtime"))
 
-or LiveKit's way: ``from livekit.plugins import rejoinder`` and ``rejoinder.realtime.RealtimeModel``.
+or LiveKit's way: ``from livekit.plugins import rejoinder`` and ``rejoinder.realtime.RealtimeModel``. What
+that module offers beside the Realtime API (GPT-Live, Inference) is LiveKit's own, passed on.
 """
 
 from __future__ import annotations
@@ -23,14 +24,28 @@ except ImportError as missing:
 
 from rejoinder.livekit.errors import ReplyError, SessionEnded, SessionError, UpdateError
 from rejoinder.livekit.generation import ReplyCreatedEvent
+from rejoinder.livekit.gpt_live import (
+    GPTLiveDelegation,
+    GPTLiveModel,
+    GPTLiveSession,
+    GPTLiveVoices,
+    InferenceRealtimeModel,
+    ResponsesDelegationOptions,
+)
 from rejoinder.livekit.model import RealtimeModel
 from rejoinder.livekit.session import RealtimeSession
 
 __all__ = [
+    "GPTLiveDelegation",
+    "GPTLiveModel",
+    "GPTLiveSession",
+    "GPTLiveVoices",
+    "InferenceRealtimeModel",
     "RealtimeModel",
     "RealtimeSession",
     "ReplyCreatedEvent",
     "ReplyError",
+    "ResponsesDelegationOptions",
     "SessionEnded",
     "SessionError",
     "UpdateError",

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
 from livekit.agents import APIConnectOptions, llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
+from msgspec import UNSET
 
 from rejoinder.client import options as client_options
 from rejoinder.client.transport import HttpSession
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.livekit import options
+from rejoinder.livekit.endpoint import Azure, home_of_azure, reach
 from rejoinder.livekit.session import RealtimeSession
 from rejoinder.livekit.settings import ConfiguredModel, Settings, capabilities
-from rejoinder.wire.dialects import OPENAI
-from rejoinder.wire.session import SessionConfig
+from rejoinder.wire.session import SessionConfig, Transcription, TurnDetection
 
 logger = logging.getLogger("rejoinder.livekit")
+
+_AZURE_TRANSCRIPTION = Transcription(model="whisper-1")
+_AZURE_TURN_DETECTION = TurnDetection(
+    type="server_vad",
+    threshold=0.5,
+    prefix_padding_ms=300,
+    silence_duration_ms=200,
+    create_response=True,
+)
+
+T = TypeVar("T")
 
 
 class RealtimeModel(ConfiguredModel):
@@ -39,6 +50,11 @@ class RealtimeModel(ConfiguredModel):
       a code that may pass, before any of its output; see `rejoinder.connect`.
     - ``max_response_output_tokens``: a number, or ``"inf"``.
     - ``journal``: called with every step of each session, for instance a `rejoinder.journal` recorder.
+
+    Any of ``azure_deployment``, ``entra_token`` and ``api_version`` means Azure: then the key is
+    ``api_key`` or the environment variable ``AZURE_OPENAI_API_KEY``, never ``OPENAI_API_KEY``, and the
+    server ``base_url`` or ``AZURE_OPENAI_ENDPOINT``. `with_azure` is the plainer way there.
+    ``api_version`` (deprecated) asks for Azure's preview API.
 
     ``temperature`` is accepted and ignored: the protocol has no such member any more. So is
     ``max_session_duration``: a session is not renewed, it lasts for as long as the server lets it. Of
@@ -64,6 +80,9 @@ class RealtimeModel(ConfiguredModel):
         max_response_output_tokens: NotGivenOr[int | Literal["inf"] | None] = NOT_GIVEN,
         api_key: str | None = None,
         http_session: HttpSession | None = None,
+        azure_deployment: str | None = None,
+        entra_token: str | None = None,
+        api_version: str | None = None,
         max_session_duration: NotGivenOr[float | None] = NOT_GIVEN,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
         temperature: NotGivenOr[float] = NOT_GIVEN,
@@ -87,21 +106,100 @@ class RealtimeModel(ConfiguredModel):
             reasoning=reasoning,
             max_response_output_tokens=max_response_output_tokens,
         )
-        self.settings = _settings(
-            options.merged(options.initial(model), said),
-            api_key=api_key,
-            base_url=base_url if is_given(base_url) else None,
+        azure = Azure(azure_deployment, entra_token, api_version)
+        endpoint = reach(model, base_url if is_given(base_url) else None, api_key, azure)
+        self.settings = Settings(
+            config=options.initial(model, off=UNSET if endpoint.dialect.unknown else None),
+            endpoint=endpoint,
             timeouts=timeouts or Timeouts(connect=conn_options.timeout),
             busy=busy,
             retries=retries,
             http_session=http_session,
             journal=journal,
         )
+        self.settings.say(said)
         self._sessions: weakref.WeakSet[RealtimeSession] = weakref.WeakSet()
-        free = not is_given(turn_detection)
-        super().__init__(capabilities=capabilities(self.settings.config, can_disable=free))
+        can_disable = not is_given(turn_detection)
+        super().__init__(capabilities=capabilities(self.settings.config, can_disable=can_disable))
         _warn_of_half_manual_turns(self.settings.config)
         _warn_of_ignored(temperature=temperature, max_session_duration=max_session_duration)
+
+    @classmethod
+    def with_azure(
+        cls,
+        *,
+        azure_deployment: str,
+        azure_endpoint: str | None = None,
+        api_key: str | None = None,
+        entra_token: str | None = None,
+        api_version: str | None = None,
+        base_url: str | None = None,
+        model: str = options.DEFAULT_MODEL,
+        voice: str = options.DEFAULT_VOICE,
+        modalities: NotGivenOr[list[Literal["text", "audio"]]] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice | None] = NOT_GIVEN,
+        input_audio_transcription: NotGivenOr[Any] = NOT_GIVEN,
+        input_audio_noise_reduction: Any = None,
+        turn_detection: NotGivenOr[Any] = NOT_GIVEN,
+        speed: NotGivenOr[float] = NOT_GIVEN,
+        tracing: NotGivenOr[Any] = NOT_GIVEN,
+        truncation: NotGivenOr[Any] = NOT_GIVEN,
+        reasoning: NotGivenOr[Any] = NOT_GIVEN,
+        max_response_output_tokens: NotGivenOr[int | Literal["inf"] | None] = NOT_GIVEN,
+        http_session: HttpSession | None = None,
+        max_session_duration: NotGivenOr[float | None] = NOT_GIVEN,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+        temperature: NotGivenOr[float] = NOT_GIVEN,
+        timeouts: Timeouts | None = None,
+        busy: client_options.Busy = "wait",
+        retries: int = 0,
+        journal: Callable[..., None] | None = None,
+    ) -> Self:
+        """A model that is a deployment of Azure OpenAI.
+
+        - ``azure_deployment``: the deployment's name. ``azure_endpoint``: the resource, such as
+          ``https://NAME.openai.azure.com``; default the environment variable
+          ``AZURE_OPENAI_ENDPOINT``. ``base_url`` in its place is taken as it is.
+        - ``api_key``: default ``AZURE_OPENAI_API_KEY``. ``entra_token`` in its place is sent as
+          ``Authorization: Bearer``. A key of OpenAI's in the environment is not looked at.
+        - ``api_version`` (default ``OPENAI_API_VERSION``; deprecated): Azure's preview API, with its
+          older, flat protocol.
+        - ``input_audio_transcription``: default ``whisper-1``. ``turn_detection``: default
+          ``server_vad`` (threshold 0.5, 300 ms before, 200 ms of silence), which LiveKit may still
+          take over.
+
+        All others are those of `RealtimeModel`; one that does not exist raises ``TypeError``. Raises
+        `ConfigurationError` when there is no endpoint, two, or no key.
+        """
+        made = cls(
+            azure_deployment=azure_deployment,
+            base_url=home_of_azure(azure_endpoint, base_url) or NOT_GIVEN,
+            api_key=api_key,
+            entra_token=entra_token,
+            api_version=api_version,
+            model=model,
+            voice=voice,
+            modalities=modalities,
+            tool_choice=tool_choice,
+            input_audio_transcription=_or(input_audio_transcription, _AZURE_TRANSCRIPTION),
+            input_audio_noise_reduction=_given(input_audio_noise_reduction),
+            turn_detection=_or(turn_detection, _AZURE_TURN_DETECTION),
+            speed=speed,
+            tracing=tracing,
+            truncation=truncation,
+            reasoning=reasoning,
+            max_response_output_tokens=max_response_output_tokens,
+            http_session=http_session,
+            max_session_duration=max_session_duration,
+            conn_options=conn_options,
+            temperature=temperature,
+            timeouts=timeouts,
+            busy=busy,
+            retries=retries,
+            journal=journal,
+        )
+        made._capabilities.can_disable_turn_detection = not is_given(turn_detection)
+        return made
 
     @property
     def model(self) -> str:
@@ -156,9 +254,7 @@ class RealtimeModel(ConfiguredModel):
             reasoning=reasoning,
         )
         _warn_of_ignored(temperature=temperature)
-        config = options.merged(self.settings.config, said)
-        client_options.configuration(config)
-        self.settings.config = config
+        said = self.settings.say(said)
         self._capabilities = capabilities(
             self.settings.config, can_disable=self._capabilities.can_disable_turn_detection
         )
@@ -174,34 +270,12 @@ class RealtimeModel(ConfiguredModel):
         return f"<RealtimeModel {self.model} at {self.provider}>"
 
 
-def _settings(
-    config: SessionConfig,
-    *,
-    api_key: str | None,
-    base_url: str | None,
-    timeouts: Timeouts,
-    busy: client_options.Busy,
-    retries: int,
-    http_session: HttpSession | None,
-    journal: Callable[..., None] | None,
-) -> Settings:
-    """Settings that a session can connect with; what cannot be used is refused here, by name."""
-    model = str(config.model)
-    client_options.address(base_url, model)
-    client_options.credentials(api_key, None)
-    client_options.configuration(config)
-    client_options.policy(busy, retries)
-    return Settings(
-        config=config,
-        model=model,
-        api_key=api_key if api_key is not None else os.environ["OPENAI_API_KEY"],
-        base_url=base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI.base_url,
-        timeouts=client_options.clocks(timeouts),
-        busy=busy,
-        retries=retries,
-        http_session=http_session,
-        journal=journal,
-    )
+def _or(value: NotGivenOr[T], default: T) -> T:
+    return value if is_given(value) else default
+
+
+def _given(value: T | None) -> NotGivenOr[T]:
+    return NOT_GIVEN if value is None else value
 
 
 def _warn_of_half_manual_turns(config: SessionConfig) -> None:

@@ -44,8 +44,9 @@ _PCM = AudioFormat(type="audio/pcm", rate=SAMPLE_RATE)
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def initial(model: str) -> SessionConfig:
-    """The session that results when no option is given."""
+def initial(model: str, off: UnsetType | None = None) -> SessionConfig:
+    """The session that results when no option is given. ``off``: what is said of that which is
+    switched off from the beginning; UNSET for a server that may not know the member."""
     return SessionConfig(
         type="realtime",
         model=model,
@@ -54,14 +55,14 @@ def initial(model: str) -> SessionConfig:
             input=AudioInput(
                 format=_PCM,
                 transcription=DEFAULT_TRANSCRIPTION,
-                noise_reduction=None,
+                noise_reduction=off,
                 turn_detection=DEFAULT_TURN_DETECTION,
             ),
             output=AudioOutput(format=_PCM, voice=DEFAULT_VOICE, speed=1.0),
         ),
         tool_choice="auto",
         max_output_tokens=DEFAULT_MAX_OUTPUT_TOKENS,
-        tracing=None,
+        tracing=off,
     )
 
 

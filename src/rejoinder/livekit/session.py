@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
-import msgspec
 from livekit import rtc
 from livekit.agents import llm
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
@@ -37,6 +36,7 @@ from rejoinder.livekit.conversation import Conversation
 from rejoinder.livekit.emitter import Listeners
 from rejoinder.livekit.errors import SessionEnded, SessionError, UpdateError
 from rejoinder.livekit.news import News
+from rejoinder.livekit.raw_events import RawEvents
 from rejoinder.livekit.replies import Listener, Replies, failed
 from rejoinder.livekit.settings import ConfiguredModel, capabilities
 from rejoinder.livekit.tools import describe
@@ -45,8 +45,6 @@ from rejoinder.wire.session import Audio, AudioInput, SessionConfig
 logger = logging.getLogger("rejoinder.livekit")
 
 _EMPTY = "input_audio_buffer_commit_empty"
-_SERVER_EVENT = "openai_server_event_received"
-_CLIENT_EVENT = "openai_client_event_queued"
 
 
 class RealtimeSession(
@@ -55,7 +53,8 @@ class RealtimeSession(
     """One realtime session, made by `RealtimeModel.session`. It connects in the background.
 
     Events, beside LiveKit's own: ``openai_server_event_received`` and ``openai_client_event_queued``,
-    each event of the protocol as a dict, before it is looked at and when it is sent.
+    each event of the protocol as a dict, before it is looked at and when it is sent. What a listener
+    changes in the dict is what is looked at, or sent.
 
     Every reply that is asked for settles, and every stream ends. After `aclose`, or after an ``error``
     event that is not recoverable, `send_event` and the methods that return a result fail at once with
@@ -72,12 +71,14 @@ class RealtimeSession(
             off = SessionConfig(audio=Audio(input=AudioInput(turn_detection=None)))
             config = options.merged(config, off)
         self._listeners = Listeners()
+        self._settings = settings
+        raw = RawEvents(self._listeners, settings.endpoint.dialect)
         self._client = settings.connect(
             config,
             on_response=self._begun_by_server,
             on_notice=self._notice,
-            on_event_in=self._event_in,
-            on_event_out=self._event_out,
+            on_event_in=raw.received,
+            on_event_out=raw.queued,
         )
         source = metrics.Source(realtime_model.label, settings.model, settings.provider)
         self._news = News(self._listeners, source, lambda: self._configuration.wanted)
@@ -266,7 +267,8 @@ class RealtimeSession(
             truncation=truncation,
             reasoning=reasoning,
         )
-        return failed(self._closed()) if self._over else self._configuration.change(said)
+        known = self._settings.known(said)
+        return failed(self._closed()) if self._over else self._configuration.change(known)
 
     def configure(self, said: SessionConfig) -> None:
         """Follows the model: changes what is news to this session, if it lives."""
@@ -357,22 +359,6 @@ class RealtimeSession(
         if isinstance(notice, ef.Committed):
             self._microphone.committed()
         self._news.tell(notice, self._conversation)
-
-    def _event_in(self, frame: str | bytes, event: object) -> None:
-        if self._listeners.any(_SERVER_EVENT):
-            self._raw(_SERVER_EVENT, frame)
-
-    def _event_out(self, event: object, frame: bytes) -> None:
-        if self._listeners.any(_CLIENT_EVENT):
-            self._raw(_CLIENT_EVENT, frame)
-
-    def _raw(self, name: str, frame: str | bytes) -> None:
-        try:
-            plain = msgspec.json.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return  # no event: the journal has it
-        if isinstance(plain, dict):
-            self._listeners.tell(name, plain)
 
     # -- inside --
 

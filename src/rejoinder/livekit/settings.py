@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from livekit.agents import llm, utils
 
+from rejoinder.client import options as client_options
 from rejoinder.client.session import Session
 from rejoinder.client.transport import HttpSession
 from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.livekit import options
+from rejoinder.livekit.endpoint import Endpoint
 from rejoinder.wire.session import SessionConfig
+
+logger = logging.getLogger("rejoinder.livekit")
 
 _USER_AGENT = "LiveKit Agents"
 
@@ -24,19 +28,48 @@ class Settings(msgspec.Struct, kw_only=True):
     """How sessions connect, and the configuration that they begin with."""
 
     config: SessionConfig
-    model: str
-    api_key: str
-    base_url: str
+    endpoint: Endpoint
     timeouts: Timeouts
     busy: Literal["wait", "fail"]
     retries: int = 0
     http_session: HttpSession | None = None
     journal: Callable[..., None] | None = None
 
+    def __post_init__(self) -> None:
+        client_options.clocks(self.timeouts)
+        client_options.policy(self.busy, self.retries)
+
+    @property
+    def model(self) -> str:
+        """The model's name, as it was given."""
+        return str(self.config.model)
+
     @property
     def provider(self) -> str:
         """Host and port of the server."""
-        return urlsplit(self.base_url).netloc
+        return self.endpoint.provider
+
+    def say(self, said: SessionConfig) -> SessionConfig:
+        """Adds what was said to what sessions begin with; what of it the server has a word for.
+
+        Raises `ConfigurationError` when the result cannot be sent; then nothing has changed.
+        """
+        said = self.known(said)
+        config = options.merged(self.config, said)
+        client_options.configuration(config, self.endpoint.dialect)
+        self.config = config
+        return said
+
+    def known(self, said: SessionConfig) -> SessionConfig:
+        """What the server has a word for; of the rest a warning says that it has no effect."""
+        news = {
+            name: msgspec.UNSET
+            for name in self.endpoint.dialect.unknown
+            if getattr(said, name) is not msgspec.UNSET
+        }
+        for name in news:
+            logger.warning("the option %s has no effect: this server's API has no such thing", name)
+        return msgspec.structs.replace(said, **news)
 
     def connect(
         self,
@@ -49,15 +82,15 @@ class Settings(msgspec.Struct, kw_only=True):
     ) -> Session:
         """A session that connects in the background. Needs a running event loop."""
         return Session.start(
-            model=self.model,
-            api_key=self.api_key,
-            base_url=self.base_url,
+            model=self.endpoint.model,
+            base_url=self.endpoint.base_url,
+            dialect=self.endpoint.dialect,
             session=config,
             timeouts=self.timeouts,
             busy=self.busy,
             retries=self.retries,
             http_session=self.http_session or _http_session_of_job(),
-            headers={"User-Agent": _USER_AGENT},
+            headers={"User-Agent": _USER_AGENT, **self.endpoint.headers},
             journal=self.journal,
             on_response=on_response,
             on_notice=on_notice,

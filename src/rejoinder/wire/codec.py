@@ -1,7 +1,7 @@
 """Bytes to events and back. Decoding never raises, whatever a peer sends.
 
-A well-formed event takes one pass: one typed decoder over all events. Only what that refuses is read
-a second time: as a plain object, in the protocol's own shape, member by member.
+A well-formed event takes one pass: one typed decoder over all events. Only what that refuses, or a
+session in an older shape, is read a second time: as a plain object, in the protocol's own shape, member by member.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ import re
 from typing import Any, get_args
 
 import msgspec
+from msgspec import UNSET
 
 from rejoinder.wire import dialects, lenient, plain
 from rejoinder.wire.client_events import ClientEvent, RawClientEvent
-from rejoinder.wire.server_events import GaServerEvent, ResponseError, ServerEvent
+from rejoinder.wire.server_events import (
+    GaServerEvent,
+    ResponseError,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+)
 from rejoinder.wire.strange import MalformedFrame, UnknownEvent
 
 RAW_LIMIT = 2048
@@ -31,7 +38,7 @@ def _by_name(events: tuple[Any, ...]) -> dict[str, Any]:
 
 
 _CLIENT = get_args(ClientEvent)
-_SERVER = (*get_args(GaServerEvent), *dialects.OPENAI.aliases.values())
+_SERVER = (*get_args(GaServerEvent), *dialects.ALIASES.values())
 
 # ResponseError is only read in the second pass: its members may stand at any level.
 _client_events: dict[str, type[ClientEvent]] = _by_name(_CLIENT)
@@ -41,18 +48,26 @@ _client: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(_any_of(_CLIEN
 _server: msgspec.json.Decoder[GaServerEvent] = msgspec.json.Decoder(_any_of(_SERVER))
 _encoder = msgspec.json.Encoder()
 
+_SESSIONS = (SessionCreated, SessionUpdated)
 
-def encode(event: ClientEvent | RawClientEvent | ServerEvent) -> bytes:
-    """The event as one JSON text; raw and unreadable events as they came.
+
+def encode(
+    event: ClientEvent | RawClientEvent | ServerEvent, dialect: dialects.Dialect = dialects.OPENAI
+) -> bytes:
+    """The event as one JSON text, as this dialect has it; unreadable events as they came.
 
     Raises ``ValueError``, ``TypeError`` or ``OverflowError`` when a value of the caller's has no JSON
     form.
     """
-    if isinstance(event, RawClientEvent):
-        return _encoder.encode(event.raw)
     if isinstance(event, UnknownEvent | MalformedFrame):
         return event.raw
-    return _encoder.encode(event)
+    raw = event.raw if isinstance(event, RawClientEvent) else None
+    frame = _encoder.encode(event if raw is None else raw)
+    if not dialect.said:
+        return frame
+    name = event.__struct_config__.tag if raw is None else raw.get("type")
+    reshape = dialect.said.get(str(name))
+    return _encoder.encode(reshape(msgspec.json.decode(frame))) if reshape else frame
 
 
 def decode_server(data: str | bytes) -> ServerEvent:
@@ -61,9 +76,12 @@ def decode_server(data: str | bytes) -> ServerEvent:
     Never raises. Text in a binary frame is read just the same.
     """
     try:
-        return _server.decode(data)
+        event = _server.decode(data)
     except plain.REFUSALS:
         return _reread_server(_bytes(data))
+    if isinstance(event, _SESSIONS) and event.session.audio is UNSET:
+        return _reread_server(_bytes(data))  # perhaps a flat one: its members are not ours
+    return event
 
 
 def decode_client(data: str | bytes) -> ClientEvent | UnknownEvent | MalformedFrame:

@@ -1,17 +1,19 @@
 """Where servers differ: the names of their events, the shapes of their failures, url and headers.
 
-The only file in this room that knows vendors. A dialect is a value; nothing else branches on it.
+The only file in this room that knows vendors. A dialect is a value; nothing else branches on it. Reading
+needs none: every name and shape is understood from every server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
 from rejoinder.errors import ConfigurationError
+from rejoinder.wire import flat
 from rejoinder.wire import server_events as ev
 
 Plain = dict[str, Any]
@@ -113,12 +115,15 @@ SHAPES: Mapping[str, Callable[[Plain], Plain]] = {
     "response.cancelled": _ended("cancelled"),
     "response.canceled": _ended("cancelled"),
     "response.incomplete": _ended("incomplete"),
+    **flat.TOLD,
 }
-"""Names and shapes that gateways borrow from the Responses API, and how to read them as ours."""
+"""Names and shapes that gateways borrow from the Responses API or keep from the beta, and how to read
+them as ours."""
 
 
 def canonical(told: Plain) -> Plain:
-    """Bring an event that the typed decoder refused into the protocol's own name and shape."""
+    """Bring an event that the typed decoder could not read, or not in full, into the protocol's own
+    name and shape."""
     reshape = SHAPES.get(told["type"])
     return reshape(told) if reshape else told
 
@@ -126,9 +131,7 @@ def canonical(told: Plain) -> Plain:
 # --- url and headers ---------------------------------------------------------------------------
 
 _SCHEMES = {"https": "wss", "http": "ws", "wss": "wss", "ws": "ws"}
-_BARE_PATHS = frozenset({"", "/v1", "/openai", "/openai/v1"})
-_SESSION_NAMES = frozenset({"model", "call_id", "intent", "deployment"})
-"""What in a query says which session is meant; one of them is enough (OpenAI's WebSocket guide)."""
+_AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 
 
 def _refused(why: str) -> ConfigurationError:
@@ -151,12 +154,64 @@ def _address(given: str) -> SplitResult:
     return parts
 
 
+def _at_azure(host: str | None) -> bool:
+    return (host or "").endswith(_AZURE_HOSTS)
+
+
+def bearer(token: str | None, option: str = "api_key") -> dict[str, str]:
+    """A token as the credential of the upgrade request; nothing without one.
+
+    Raises ``ConfigurationError`` naming ``option`` when it cannot stand in a header.
+    """
+    return {} if token is None else {"Authorization": f"Bearer {_clean(token, option)}"}
+
+
+def _clean(key: str, option: str) -> str:
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(
+            f"{option} is empty or holds spaces, line breaks or other characters that no key "
+            "has: pass the key alone"
+        )
+    return key
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """How one family of servers is reached and what its events are called."""
+    """How one family of servers is reached, and what it wants to hear.
+
+    - ``home_variable``, ``key_variable``: the environment variables of its users.
+    - ``root``: the path below which a host of its own serves; ``homes``: how an address ends that has
+      it already.
+    - ``paths``: where a session is, for each path that is no full address.
+    - ``model_as``: the member of the query that names the model, unless one of ``named_by`` does.
+    - ``query``: what else the query must say; ``forbidden``: what it must not.
+    - ``key_header``: where an API key goes, if not into ``Authorization``.
+    - ``renames``: names of its events that listeners to raw events see under today's name.
+    - ``said``: client events that it wants in another shape; ``unknown``: members of a session for
+      which it has no word.
+    """
 
     name: str
-    base_url: str
-    aliases: Mapping[str, type[ev.ServerEventBase]]
+    paths: Mapping[str, str]
+    base_url: str | None = None
+    home_variable: str = "OPENAI_BASE_URL"
+    key_variable: str = "OPENAI_API_KEY"
+    root: str = ""
+    homes: tuple[str, ...] = ("",)
+    model_as: str = "model"
+    named_by: frozenset[str] = frozenset({"model", "call_id", "intent", "deployment"})
+    query: Mapping[str, str] = {}
+    forbidden: frozenset[str] = frozenset()
+    key_header: str | None = None
+    renames: Mapping[str, str] = {}
+    said: Mapping[str, Callable[[Plain], Plain]] = {}
+    unknown: frozenset[str] = frozenset()
+
+    def home(self, environment: Mapping[str, str]) -> str | None:
+        """Where the environment says that the servers are; else where they always are, if anywhere."""
+        told = environment.get(self.home_variable, "").strip()
+        if not told:
+            return self.base_url
+        return told if told.rstrip("/").endswith(self.homes) else told.rstrip("/") + self.root
 
     def url(self, base_url: str | None, model: str | None) -> str:
         """The WebSocket address of a session.
@@ -166,28 +221,100 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         is meant. Raises ``ConfigurationError`` naming ``base_url``, but not its value, which may
         hold a key.
         """
-        parts = _address((base_url or self.base_url).strip())
-        bare = parts.path.rstrip("/")
-        path = f"{bare}/realtime" if bare in _BARE_PATHS else parts.path
-        query = parts.query
-        said = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-        if model and not said & _SESSION_NAMES:
-            query = "&".join(filter(None, (query, urlencode({"model": model}, quote_via=quote))))
+        given = base_url or self.base_url
+        if given is None:
+            raise ConfigurationError(
+                "no server: pass the option `base_url` or set the environment variable "
+                f"{self.home_variable}"
+            )
+        parts = _address(given.strip())
+        own = self.root if _at_azure(parts.hostname) else ""
+        path = self.paths.get(parts.path.rstrip("/") or own, parts.path)
+        query = self._query(parts.query, model)
         return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, query, ""))
+
+    def _query(self, given: str, model: str | None) -> str:
+        pairs = [(pair, unquote_plus(pair.partition("=")[0])) for pair in given.split("&") if pair]
+        ours = dict(self.query)
+        if model and not self.named_by & {name for _, name in pairs}:
+            ours[self.model_as] = model
+        kept = [pair for pair, name in pairs if name not in self.forbidden and name not in ours]
+        return "&".join(filter(None, (*kept, urlencode(ours, quote_via=quote))))
 
     def headers(self, api_key: str | None) -> dict[str, str]:
         """The credentials of the upgrade request; none without a key.
 
         Raises ``ConfigurationError`` naming ``api_key`` when it cannot stand in a header.
         """
-        if api_key is None:
-            return {}
-        if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        if self.key_header is None or api_key is None:
+            return bearer(api_key)
+        return {self.key_header: _clean(api_key, "api_key")}
+
+    def key(self, environment: Mapping[str, str], url: str) -> str:
+        """The API key that the environment holds for the server at ``url``.
+
+        Raises ``ConfigurationError`` when there is none, and when the server is another company's: a
+        key from the environment is sent to nobody else.
+        """
+        key = environment.get(self.key_variable)
+        if not key:
             raise ConfigurationError(
-                "api_key is empty or holds spaces, line breaks or other characters that no key "
-                "has: pass the key alone"
+                "no API key: pass the option `api_key` or set the environment variable "
+                f"{self.key_variable} (any text will do for a server that asks for none)"
             )
-        return {"Authorization": f"Bearer {api_key}"}
+        if self.key_header is None and _at_azure(urlsplit(url).hostname):
+            raise ConfigurationError(
+                f"base_url is an Azure host, to which the key in {self.key_variable} is not sent: for "
+                "an Azure deployment use RealtimeModel.with_azure(...), or connect(dialect=AZURE) "
+                "with AZURE_OPENAI_API_KEY; else pass the option `api_key`"
+            )
+        return key
 
 
-OPENAI = Dialect(name="openai", base_url="https://api.openai.com/v1", aliases=ALIASES)
+OPENAI = Dialect(
+    name="openai",
+    base_url="https://api.openai.com/v1",
+    paths={path: f"{path}/realtime" for path in ("", "/v1", "/openai", "/openai/v1")},
+)
+"""OpenAI, and everybody who serves the same protocol."""
+
+AZURE = Dialect(
+    name="azure",
+    home_variable="AZURE_OPENAI_ENDPOINT",
+    key_variable="AZURE_OPENAI_API_KEY",
+    root="/openai",
+    homes=("/openai", "/openai/v1", "/realtime"),
+    paths={
+        "": "/v1/realtime",
+        "/openai": "/openai/v1/realtime",
+        "/openai/v1": "/openai/v1/realtime",
+    },
+    named_by=frozenset({"model", "call_id", "intent"}),
+    forbidden=frozenset({"api-version"}),
+    key_header="api-key",
+    renames={
+        **{name: str(event.__struct_config__.tag) for name, event in CANONICAL.items()},
+        "conversation.item.created": "conversation.item.added",
+    },
+)
+"""Azure OpenAI; the deployment's name stands for the model's."""
+
+
+def azure_legacy(version: str) -> Dialect:
+    """Azure OpenAI's preview, by its API version such as ``2024-10-01-preview``: the beta protocol,
+    with a flat session. Deprecated since April 2026."""
+    return msgspec.structs.replace(
+        AZURE,
+        name="azure-legacy",
+        paths={
+            "": "/realtime",
+            "/openai": "/openai/realtime",
+            "/openai/v1": "/openai/v1/realtime",
+        },
+        model_as="deployment",
+        named_by=frozenset(),
+        query={"api-version": version},
+        forbidden=frozenset(),
+        said=flat.SAID,
+        unknown=flat.UNKNOWN,
+    )
