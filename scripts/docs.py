@@ -6,9 +6,14 @@ import re
 from pathlib import Path
 
 from rejoinder.core.lifecycle import drawn
+from scripts import parity
 
 ROOT = Path(__file__).parent.parent
-PARTS = {("ARCHITECTURE.md", "lifecycle"): drawn}
+PARTS = {
+    ("ARCHITECTURE.md", "lifecycle"): drawn,
+    ("docs/parity.md", "interface"): parity.drawn,
+    ("docs/parity.md", "addresses"): parity.drawn_addresses,
+}
 
 
 def written(text: str, mark: str, part: str) -> str:

@@ -217,6 +217,28 @@ def test_taps_see_each_event_beside_its_bytes(run: Run) -> None:
     run(main())
 
 
+def test_a_frame_that_a_tap_returns_takes_the_place_of_the_event(run: Run) -> None:
+    def louder(raw: str, event: object) -> str | bytes | None:
+        return raw.replace("Hello", "HELLO") if "Hello" in raw else None
+
+    def politely(event: object, raw: bytes) -> object:
+        return raw.replace(b"Greet.", b"Greet, please.") if b"Greet." in raw else event
+
+    async def main() -> None:
+        async with conversation(on_event_in=louder, on_event_out=politely) as (session, peer):
+            session.clear_audio()
+            assert (await peer.hear())["type"] == "input_audio_buffer.clear"
+            response = session.create_response(instructions="Greet.")
+            asked = await peer.hear("response.create")
+            assert asked["response"]["instructions"] == "Greet, please."
+            await peer.created("r1", metadata=asked["response"]["metadata"])
+            await peer.text("r1", "Hello")
+            await peer.done("r1")
+            assert (await response.outcome()).delivered.text == "HELLO"
+
+    run(main())
+
+
 def test_shell_tasks_and_timers_start_in_an_empty_context(run: Run) -> None:
     async def main() -> None:
         spans: list[str] = []

@@ -10,9 +10,11 @@ from openai.types.beta.realtime import session as beta
 from openai.types.realtime import AudioTranscription, RealtimeReasoning
 from openai.types.realtime.realtime_audio_config_input import NoiseReduction
 from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
+from openai.types.realtime.realtime_tracing_config import TracingConfiguration
 from openai.types.realtime.realtime_truncation_retention_ratio import (
     RealtimeTruncationRetentionRatio,
 )
+from openai.types.responses import ToolChoiceFunction
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import options
@@ -109,6 +111,72 @@ def test_noise_reduction_in_every_form(value: Any) -> None:
     given = wire(options.given(input_audio_noise_reduction=value))
 
     assert given["audio"]["input"]["noise_reduction"] == {"type": "near_field"}
+
+
+BETA_SEMANTIC = beta.TurnDetection(
+    type="semantic_vad", eagerness="high", create_response=False, interrupt_response=False
+)
+RATIO: dict[str, Any] = {"type": "retention_ratio", "retention_ratio": 0.8}
+TRACE = {"workflow_name": "calls", "group_id": "g"}
+NAMED = {"type": "function", "name": "weather"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "member", "expected"),
+    [
+        (
+            "turn_detection",
+            BETA_SEMANTIC,
+            "audio.input.turn_detection",
+            {
+                "type": "semantic_vad",
+                "eagerness": "high",
+                "create_response": False,
+                "interrupt_response": False,
+            },
+        ),
+        ("input_audio_transcription", None, "audio.input.transcription", None),
+        ("input_audio_noise_reduction", None, "audio.input.noise_reduction", None),
+        (
+            "input_audio_noise_reduction",
+            "far_field",
+            "audio.input.noise_reduction",
+            {"type": "far_field"},
+        ),
+        ("tracing", "auto", "tracing", "auto"),
+        ("tracing", TracingConfiguration(**TRACE), "tracing", TRACE),
+        ("tracing", TRACE, "tracing", TRACE),
+        ("tracing", None, "tracing", None),
+        ("truncation", "auto", "truncation", "auto"),
+        ("truncation", "disabled", "truncation", "disabled"),
+        ("truncation", RealtimeTruncationRetentionRatio(**RATIO), "truncation", RATIO),
+        ("truncation", RATIO, "truncation", RATIO),
+        ("reasoning", RealtimeReasoning(effort="high"), "reasoning", {"effort": "high"}),
+        ("reasoning", {"effort": "high"}, "reasoning", {"effort": "high"}),
+        ("reasoning", None, "reasoning", None),
+        ("tool_choice", "auto", "tool_choice", "auto"),
+        ("tool_choice", "none", "tool_choice", "none"),
+        ("tool_choice", "required", "tool_choice", "required"),
+        ("tool_choice", None, "tool_choice", "auto"),
+        (
+            "tool_choice",
+            {"type": "function", "function": {"name": "weather"}},
+            "tool_choice",
+            NAMED,
+        ),
+        ("tool_choice", ToolChoiceFunction(type="function", name="weather"), "tool_choice", NAMED),
+        ("tool_choice", NAMED, "tool_choice", NAMED),
+        ("max_response_output_tokens", "inf", "max_output_tokens", "inf"),
+        ("max_response_output_tokens", None, "max_output_tokens", "inf"),
+        ("modalities", ["text", "audio"], "output_modalities", ["audio"]),
+    ],
+)
+def test_every_option_in_every_form(option: str, value: Any, member: str, expected: Any) -> None:
+    told = wire(options.given(**{option: value}))
+    for name in member.split("."):
+        told = told[name]
+
+    assert told == expected
 
 
 def test_the_other_options() -> None:

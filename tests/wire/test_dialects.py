@@ -272,3 +272,103 @@ def test_a_bad_key_names_the_option_and_the_remedy_but_not_the_value(key: str) -
     with pytest.raises(ConfigurationError, match=r"api_key .*: pass the key alone") as raised:
         dialects.OPENAI.headers(key)
     assert "cret" not in str(raised.value)
+
+
+# --- Azure ---------------------------------------------------------------------------------------
+
+PREVIEW = dialects.azure_legacy("2024-10-01-preview")
+HOST = "wss://r.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://r.openai.azure.com", f"{HOST}/openai/v1/realtime?model=d"),
+        ("https://r.openai.azure.com/openai", f"{HOST}/openai/v1/realtime?model=d"),
+        ("https://r.openai.azure.com/openai/v1/", f"{HOST}/openai/v1/realtime?model=d"),
+        ("https://gateway/", "wss://gateway/v1/realtime?model=d"),
+        ("https://gateway/own?x=1", "wss://gateway/own?x=1&model=d"),
+        (f"{HOST}/openai?api-version=1&x=%20", f"{HOST}/openai/v1/realtime?x=%20&model=d"),
+        (f"{HOST}/openai/v1/realtime?model=e", f"{HOST}/openai/v1/realtime?model=e"),
+    ],
+)
+def test_a_deployment_has_the_address_of_today_without_a_version(base_url: str, url: str) -> None:
+    assert dialects.AZURE.url(base_url, "d") == url
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model", "url"),
+    [
+        (HOST, "d e", f"{HOST}/openai/realtime?api-version=2024-10-01-preview&deployment=d%20e"),
+        (HOST, None, f"{HOST}/openai/realtime?api-version=2024-10-01-preview"),
+        (
+            "http://gateway/?api%2Dversion=1&deployment=e&x=1",
+            "d",
+            "ws://gateway/realtime?x=1&api-version=2024-10-01-preview&deployment=d",
+        ),
+    ],
+)
+def test_the_preview_is_reached_by_version_and_deployment(
+    base_url: str, model: str | None, url: str
+) -> None:
+    assert PREVIEW.url(base_url, model) == url
+
+
+def test_without_an_address_the_environments_variable_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"`base_url`.* AZURE_OPENAI_ENDPOINT"):
+        dialects.AZURE.url(None, "d")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "environment", "home"),
+    [
+        (dialects.OPENAI, {}, "https://api.openai.com/v1"),
+        (dialects.OPENAI, {"OPENAI_BASE_URL": " "}, "https://api.openai.com/v1"),
+        (dialects.OPENAI, {"OPENAI_BASE_URL": "https://proxy/x"}, "https://proxy/x"),
+        (dialects.AZURE, {"OPENAI_BASE_URL": "https://proxy/x"}, None),
+        (dialects.AZURE, {"AZURE_OPENAI_ENDPOINT": "https://r/"}, "https://r/openai"),
+        (PREVIEW, {"AZURE_OPENAI_ENDPOINT": "https://r/openai/v1/"}, "https://r/openai/v1/"),
+    ],
+)
+def test_where_the_servers_are(
+    dialect: dialects.Dialect, environment: dict[str, str], home: str | None
+) -> None:
+    assert dialect.home(environment) == home
+
+
+def test_azure_has_a_header_of_its_own_for_keys_and_none_for_tokens() -> None:
+    assert dialects.AZURE.headers("key") == {"api-key": "key"}
+    assert dialects.AZURE.headers(None) == {}
+    assert dialects.bearer("token") == {"Authorization": "Bearer token"}
+    with pytest.raises(ConfigurationError, match=r"^entra_token"):
+        dialects.bearer("a b", "entra_token")
+    with pytest.raises(ConfigurationError, match=r"^api_key"):
+        dialects.AZURE.headers("a b")
+
+
+KEYS = {"OPENAI_API_KEY": "theirs", "AZURE_OPENAI_API_KEY": "its"}
+
+
+def test_a_key_of_the_environments_goes_only_to_the_company_that_it_is_for() -> None:
+    assert dialects.OPENAI.key(KEYS, "wss://api.openai.com/v1/realtime") == "theirs"
+    assert dialects.AZURE.key(KEYS, f"{HOST}/openai/v1/realtime") == "its"
+    assert dialects.AZURE.key(KEYS, "wss://gateway/v1/realtime") == "its"
+    for host in (HOST, "wss://r.openai.azure.us:443/x", "wss://R.Services.AI.Azure.com/v1"):
+        with pytest.raises(ConfigurationError, match="is an Azure host") as raised:
+            dialects.OPENAI.key(KEYS, host)
+        assert "theirs" not in str(raised.value)
+
+
+@pytest.mark.parametrize("dialect", [dialects.OPENAI, dialects.AZURE])
+def test_a_missing_key_is_named_with_its_variable(dialect: dialects.Dialect) -> None:
+    with pytest.raises(ConfigurationError, match=f"`api_key` .* {dialect.key_variable} "):
+        dialect.key({}, HOST)
+
+
+def test_every_name_that_listeners_see_is_one_of_today() -> None:
+    for old, new in dialects.AZURE.renames.items():
+        event = {"event_id": "e", "item": {"type": "message"}, "delta": "AAAA", "session": {}}
+        parts = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+        full = {**event, **parts, "transcript": "t", "text": "t"}
+        old_kind, new_kind = (type(decode(**{**full, "type": name})) for name in (old, new))
+        assert issubclass(old_kind, new_kind)

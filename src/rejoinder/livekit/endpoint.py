@@ -13,10 +13,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import UNSET
 
 from rejoinder.client import options as client_options
 from rejoinder.errors import ConfigurationError
+from rejoinder.livekit import options
 from rejoinder.wire.dialects import AZURE, OPENAI, Dialect, azure_legacy, bearer
+from rejoinder.wire.session import SessionConfig
 
 logger = logging.getLogger("rejoinder.livekit")
 
@@ -35,6 +38,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def provider(self) -> str:
         """Host and port of the server."""
         return urlsplit(self.base_url).netloc
+
+    def initial(self, model: str) -> SessionConfig:
+        """The session that results when no option is given.
+
+        It names the model only where the address does: elsewhere that is a deployment with a name of
+        its own. A server with an older API is not told of what is off anyway: it may not know the
+        member, and would refuse the whole update for it.
+        """
+        named = model if model == self.model else UNSET
+        return options.initial(named, off=UNSET if self.dialect.unknown else None)
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.provider}, {self.dialect.name}>"  # the key is nobody's business

@@ -10,7 +10,6 @@ from typing import Any, Literal, Self, TypeVar
 from livekit.agents import APIConnectOptions, llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
-from msgspec import UNSET
 
 from rejoinder.client import options as client_options
 from rejoinder.client.transport import HttpSession
@@ -109,8 +108,9 @@ class RealtimeModel(ConfiguredModel):
         azure = Azure(azure_deployment, entra_token, api_version)
         endpoint = reach(model, base_url if is_given(base_url) else None, api_key, azure)
         self.settings = Settings(
-            config=options.initial(model, off=UNSET if endpoint.dialect.unknown else None),
+            config=endpoint.initial(model),
             endpoint=endpoint,
+            model=model,
             timeouts=timeouts or Timeouts(connect=conn_options.timeout),
             busy=busy,
             retries=retries,

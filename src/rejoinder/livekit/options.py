@@ -44,7 +44,7 @@ _PCM = AudioFormat(type="audio/pcm", rate=SAMPLE_RATE)
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def initial(model: str, off: UnsetType | None = None) -> SessionConfig:
+def initial(model: str | UnsetType, off: UnsetType | None = None) -> SessionConfig:
     """The session that results when no option is given. ``off``: what is said of that which is
     switched off from the beginning; UNSET for a server that may not know the member."""
     return SessionConfig(

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, kw_only=True):
 
     config: SessionConfig
     endpoint: Endpoint
+    model: str
     timeouts: Timeouts
     busy: Literal["wait", "fail"]
     retries: int = 0
@@ -38,11 +39,6 @@ class Settings(msgspec.Struct, kw_only=True):
     def __post_init__(self) -> None:
         client_options.clocks(self.timeouts)
         client_options.policy(self.busy, self.retries)
-
-    @property
-    def model(self) -> str:
-        """The model's name, as it was given."""
-        return str(self.config.model)
 
     @property
     def provider(self) -> str:
