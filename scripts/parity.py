@@ -37,6 +37,8 @@ _VERSION = "upstream reads it out of `**kwargs`"
 _TYPED = "every failure is a typed error, and these are the types"
 _FRAMES = "upstream swallows it silently in `with_azure`"
 
+_ASIDE = "ours on top: a reply out-of-band, with an input and a modality of its own"
+
 REASONS: dict[Difference, str] = {
     ("`RealtimeModel()`", "`**kwargs` is missing"): _SWALLOWED,
     ("`RealtimeModel()`", "`api_version` is added"): _VERSION,
@@ -45,6 +47,7 @@ REASONS: dict[Difference, str] = {
     ("`RealtimeModel()`", "`max_response_output_tokens` is added"): (
         "upstream takes it in `update_options` alone, and swallows it here"
     ),
+    ("`RealtimeModel()`", "`retries` is added"): _ON_TOP,
     ("`RealtimeModel()`", "`timeouts` is added"): _ON_TOP,
     ("`RealtimeModel.with_azure()`", "`**kwargs` is missing"): _SWALLOWED,
     ("`RealtimeModel.with_azure()`", "`api_version` is added"): _VERSION,
@@ -53,10 +56,14 @@ REASONS: dict[Difference, str] = {
     ("`RealtimeModel.with_azure()`", "`journal` is added"): _ON_TOP,
     ("`RealtimeModel.with_azure()`", "`max_response_output_tokens` is added"): _FRAMES,
     ("`RealtimeModel.with_azure()`", "`model` is added"): _FRAMES,
+    ("`RealtimeModel.with_azure()`", "`retries` is added"): _ON_TOP,
     ("`RealtimeModel.with_azure()`", "`timeouts` is added"): _ON_TOP,
     ("`RealtimeModel.with_azure()`", "`tool_choice` is added"): _FRAMES,
     ("`RealtimeModel.with_azure()`", "`truncation` is added"): _FRAMES,
     ("`RealtimeSession`", "`configure` is added"): "how a model tells its live sessions",
+    ("`RealtimeSession.generate_reply()`", "`conversation` is added"): _ASIDE,
+    ("`RealtimeSession.generate_reply()`", "`input` is added"): _ASIDE,
+    ("`RealtimeSession.generate_reply()`", "`modalities` is added"): _ASIDE,
     ("module `realtime`", "`ReplyCreatedEvent` is added"): "the event carries the typed outcome",
     ("module `realtime`", "`ReplyError` is added"): _TYPED,
     ("module `realtime`", "`SessionEnded` is added"): _TYPED,

@@ -90,8 +90,7 @@ class RealtimeModel(ConfiguredModel):
         retries: int = 0,
         journal: Callable[..., None] | None = None,
     ) -> None:
-        """Raises `ConfigurationError` (a ``ValueError``) naming the option that cannot be used: a
-        missing key, a bad URL, a value that does not fit."""
+        """Raises `ConfigurationError` (a ``ValueError``) naming the option that cannot be used."""
         said = options.given(
             voice=voice,
             modalities=modalities,
@@ -108,7 +107,6 @@ class RealtimeModel(ConfiguredModel):
         azure = Azure(azure_deployment, entra_token, api_version)
         endpoint = reach(model, base_url if is_given(base_url) else None, api_key, azure)
         self.settings = Settings(
-            config=endpoint.initial(model),
             endpoint=endpoint,
             model=model,
             timeouts=timeouts or Timeouts(connect=conn_options.timeout),
@@ -119,8 +117,8 @@ class RealtimeModel(ConfiguredModel):
         )
         self.settings.say(said)
         self._sessions: weakref.WeakSet[RealtimeSession] = weakref.WeakSet()
-        can_disable = not is_given(turn_detection)
-        super().__init__(capabilities=capabilities(self.settings.config, can_disable=can_disable))
+        free = not is_given(turn_detection)
+        super().__init__(capabilities=capabilities(self.settings.config, can_disable=free))
         _warn_of_half_manual_turns(self.settings.config)
         _warn_of_ignored(temperature=temperature, max_session_duration=max_session_duration)
 

@@ -25,9 +25,8 @@ _USER_AGENT = "LiveKit Agents"
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """How sessions connect, and the configuration that they begin with."""
+    """How sessions connect, and the configuration that they begin with: at first the default one."""
 
-    config: SessionConfig
     endpoint: Endpoint
     model: str
     timeouts: Timeouts
@@ -35,8 +34,10 @@ class Settings(msgspec.Struct, kw_only=True):
     retries: int = 0
     http_session: HttpSession | None = None
     journal: Callable[..., None] | None = None
+    config: SessionConfig = SessionConfig()
 
     def __post_init__(self) -> None:
+        self.config = self.endpoint.initial(self.model)
         client_options.clocks(self.timeouts)
         client_options.policy(self.busy, self.retries)
 
