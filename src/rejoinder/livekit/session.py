@@ -89,6 +89,10 @@ class RealtimeSession(
 
     # -- what it is --
 
+    def __repr__(self) -> str:
+        model, live = self._realtime_model, len(self._replies.live)
+        return f"<RealtimeSession of {model.model}, {'ended' if self._over else f'{live} replies'}>"
+
     @property
     def capabilities(self) -> llm.RealtimeCapabilities:
         """What this session can do now; turn detection may be off here and on for the model."""
