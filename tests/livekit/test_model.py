@@ -247,3 +247,14 @@ def test_the_fallback_adapter_takes_it() -> None:
     )
 
     assert adapter.capabilities.turn_detection
+
+
+def test_a_session_tells_what_it_does(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            promise = talk.session.generate_reply()
+            assert repr(talk.session) == "<RealtimeSession of gpt-realtime, 1 replies>"
+            promise.cancel()
+        assert repr(talk.session) == "<RealtimeSession of gpt-realtime, ended>"
+
+    run(main())
