@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Unpack
+from typing import Any, Protocol, Unpack
 
 import msgspec
 
@@ -16,24 +16,38 @@ from rejoinder.client.session import Session
 from rejoinder.core.outcomes import Close
 from rejoinder.core.parts import Part
 
-CREATED = {"type": "session.created", "event_id": "s1", "session": {"type": "realtime"}}
+CREATED: dict[str, Any] = {
+    "type": "session.created",
+    "event_id": "s1",
+    "session": {"type": "realtime"},
+}
 
 
-class Peer:
+class End(Protocol):
+    """The server's end of a connection."""
+
+    async def send(self, data: bytes | str) -> None:
+        """Sends a text frame."""
+
+    async def receive(self) -> str | bytes | Close:
+        """The client's next frame, or how it ended."""
+
+
+class Speaker:
     """What a server would say and hear. ``close``: how the client ended the connection."""
 
-    def __init__(self, transport: MemoryTransport) -> None:
-        self.transport = transport
+    def __init__(self, end: End) -> None:
+        self.end = end
         self.close: Close | None = None
 
     async def say(self, type: str, **members: Any) -> None:
         """Sends an event."""
-        await self.transport.send(msgspec.json.encode({"type": type, **members}))
+        await self.end.send(msgspec.json.encode({"type": type, **members}))
 
     async def hear(self, type: str | None = None) -> dict[str, Any]:
         """The next event of the client's, or the next of this type."""
         while True:
-            frame = await self.transport.receive()
+            frame = await self.end.receive()
             if isinstance(frame, Close):
                 self.close = frame
                 raise ConnectionError(f"the client closed: {frame}")
@@ -79,6 +93,14 @@ class Peer:
         await self.begin(response_id)
         await self.text(response_id, text)
         await self.done(response_id)
+
+
+class Peer(Speaker):
+    """A speaker at the far end of a connection in memory."""
+
+    def __init__(self, transport: MemoryTransport) -> None:
+        super().__init__(transport)
+        self.transport = transport
 
 
 @asynccontextmanager

@@ -39,12 +39,10 @@ class Heard:
     calls: list[llm.FunctionCall] = field(default_factory=list)
 
 
-class Talk:
-    """A session, its server, and what the session announced."""
+class OurSide:
+    """A session, and what it announced."""
 
-    def __init__(self, server: Server, model: RealtimeModel, session: RealtimeSession) -> None:
-        self.server = server
-        self.model = model
+    def __init__(self, session: RealtimeSession) -> None:
         self.session = session
         self.errors: list[llm.RealtimeModelError] = []
         self.created: list[llm.GenerationCreatedEvent] = []
@@ -52,22 +50,6 @@ class Talk:
         session.on("error", self.errors.append)
         session.on("generation_created", self.created.append)
         session.on("metrics_collected", self.metrics.append)
-
-    @property
-    def peer(self) -> ServedSession:
-        """The server's side of the session."""
-        return self.server.sessions[0]
-
-    def said(self, kind: type[ClientEventBase]) -> list[Any]:
-        """The client events of a type that the server has received."""
-        return [event for event in self.peer.received if isinstance(event, kind)]
-
-    @property
-    def cancelled(self) -> list[str]:
-        """The responses that the server was told to stop. A cancel without an id fails the test."""
-        cancels = self.said(ResponseCancel)
-        assert all(isinstance(event.response_id, str) for event in cancels)
-        return [str(event.response_id) for event in cancels]
 
     @property
     def reports(self) -> list[tuple[bool, str | None]]:
@@ -101,6 +83,31 @@ class Talk:
         await asyncio.gather(_messages(event, heard), _calls(event, heard))
         heard.outcome = await event.outcome
         return heard
+
+
+class Talk(OurSide):
+    """A session, its server, and what the session announced."""
+
+    def __init__(self, server: Server, model: RealtimeModel, session: RealtimeSession) -> None:
+        super().__init__(session)
+        self.server = server
+        self.model = model
+
+    @property
+    def peer(self) -> ServedSession:
+        """The server's side of the session."""
+        return self.server.sessions[0]
+
+    def said(self, kind: type[ClientEventBase]) -> list[Any]:
+        """The client events of a type that the server has received."""
+        return [event for event in self.peer.received if isinstance(event, kind)]
+
+    @property
+    def cancelled(self) -> list[str]:
+        """The responses that the server was told to stop. A cancel without an id fails the test."""
+        cancels = self.said(ResponseCancel)
+        assert all(isinstance(event.response_id, str) for event in cancels)
+        return [str(event.response_id) for event in cancels]
 
 
 async def _messages(event: llm.GenerationCreatedEvent, heard: Heard) -> None:
@@ -181,3 +188,8 @@ async def transcripts_of(talk: Talk) -> list[llm.InputTranscriptionCompleted]:
     talk.session.push_audio(microphone(speaking=1.0, silent=1.0))
     await final
     return told
+
+
+@function_tool(raw_schema={"name": "x" * 65, "parameters": {"type": "object"}})
+async def longwinded(raw_arguments: dict[str, object]) -> None:
+    """Has a name longer than servers take."""

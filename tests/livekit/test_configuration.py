@@ -7,7 +7,7 @@ import contextvars
 from typing import Any
 
 import pytest
-from livekit.agents import function_tool, llm
+from livekit.agents import llm
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import RealtimeModel, RealtimeSession, UpdateError
@@ -17,12 +17,7 @@ from rejoinder.server.strikes import nothing
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCreate, SessionUpdate
 from rejoinder.wire.session import Audio, AudioInput, AudioOutput
-from tests.livekit.talk import WORDS, first, talking, weather
-
-
-@function_tool(raw_schema={"name": "x" * 65, "parameters": {"type": "object"}})
-async def longwinded(raw_arguments: dict[str, object]) -> None:
-    """Has a name longer than servers take."""
+from tests.livekit.talk import WORDS, first, longwinded, talking, weather
 
 
 def audio_of(event: SessionUpdate) -> tuple[AudioInput, AudioOutput]:
@@ -108,21 +103,6 @@ def test_tools_are_there_when_the_server_has_them(run: Run) -> None:
 
             assert [tool["name"] for tool in talk.peer.core.settings.config["tools"]] == ["weather"]
             assert list(talk.session.tools.function_tools) == ["weather"]
-
-    run(main())
-
-
-def test_refused_tools_raise_and_leave_the_old_ones(run: Run) -> None:
-    async def main() -> None:
-        async with talking() as talk:
-            await talk.session.update_tools([weather])
-            with pytest.raises(UpdateError) as caught:
-                await talk.session.update_tools([longwinded])
-
-            assert isinstance(caught.value, llm.RealtimeError)
-            assert caught.value.code
-            assert list(talk.session.tools.function_tools) == ["weather"]
-            assert talk.errors == []
 
     run(main())
 

@@ -8,7 +8,6 @@ import logging
 import pytest
 from livekit.agents import llm
 
-from rejoinder.livekit import UpdateError
 from rejoinder.server.catalogue import point
 from rejoinder.server.faults import Fault
 from rejoinder.server.strikes import under_another_id
@@ -82,21 +81,6 @@ def test_an_item_that_cannot_be_written_down_is_left_out(
 
             assert on_the_server(talk) == ["item_a"]
             assert "cannot be sent" in caplog.text
-
-    run(main())
-
-
-def test_an_update_that_nobody_answers_fails_within_the_edit_clock(run: Run) -> None:
-    async def main() -> None:
-        async with talking("no-conversation-items") as talk:
-            asked_at = asyncio.get_running_loop().time()
-            updates = [talk.session.update_chat_ctx(messages("a", *"bcd"[:n])) for n in range(3)]
-            results = await asyncio.gather(*updates, return_exceptions=True)
-
-            assert asyncio.get_running_loop().time() - asked_at == pytest.approx(5.0, abs=0.1)
-            assert [type(result) for result in results] == [UpdateError] * 3
-            assert all(isinstance(result, llm.RealtimeError) for result in results)
-            assert len(talk.said(ConversationItemCreate)) == 3
 
     run(main())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from livekit.agents import llm
 from livekit.agents.voice.io import TimedString
 
 from rejoinder.client.memory import connected, pair
@@ -179,20 +178,6 @@ def test_instructions_are_added_to_those_of_the_session(run: Run) -> None:
     run(main())
 
 
-def test_a_request_that_cannot_be_made_fails_its_future_alone(run: Run) -> None:
-    async def main() -> None:
-        async with talking() as talk:
-            future = talk.session.generate_reply(tool_choice=3)  # type: ignore[arg-type]
-
-            with pytest.raises(llm.RealtimeError, match="tool_choice") as caught:
-                await future
-            assert caught.value.code == "invalid_request"
-            assert not talk.session.has_active_generation
-            assert (await talk.reply()).text == WORDS
-
-    run(main())
-
-
 def test_one_request_too_many_is_refused_at_once_and_leaves_nothing_behind(run: Run) -> None:
     async def main() -> None:
         async with talking() as talk:
@@ -323,31 +308,6 @@ def test_function_calls(run: Run) -> None:
             ]
             assert isinstance(heard.outcome, Completed)
             assert len(heard.outcome.delivered.function_calls) == 1
-
-    run(main())
-
-
-def test_a_call_that_is_not_whole_is_not_run(run: Run) -> None:
-    script = Script(otherwise=Turn(None, Call("weather", {"city": "Rome"})))
-
-    async def main() -> None:
-        async with talking("call-incomplete", "no-output-in-done", script=script) as talk:
-            assert (await talk.reply()).calls == []
-
-    run(main())
-
-
-@pytest.mark.parametrize("fault", ["call-without-arguments", "call-without-name"])
-def test_a_call_is_put_together_from_wherever_it_comes(run: Run, fault: str) -> None:
-    script = Script(otherwise=Turn(None, Call("weather", {"city": "Rome"})))
-
-    async def main() -> None:
-        async with talking(fault, script=script) as talk:
-            calls = (await talk.reply()).calls
-
-            assert [(call.name, call.arguments) for call in calls] == [
-                ("weather", '{"city":"Rome"}')
-            ]
 
     run(main())
 

@@ -1,0 +1,201 @@
+"""What never settles elsewhere: rows H of `docs/faults.md`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from rejoinder.core.outcomes import Failed, Lost, TimedOut
+from rejoinder.livekit import ReplyError
+from rejoinder.server.catalogue import point
+from rejoinder.server.effects import SendRaw
+from rejoinder.server.faults import Act, Fault, Scene, Then
+from rejoinder.server.script import Script, Speech, Turn
+from rejoinder.testing import Run
+from rejoinder.wire import codec
+from tests.livekit.line import HOURS, calling
+from tests.livekit.promise import (
+    AT_ONCE,
+    COMPLAINT,
+    cancelled_by_id,
+    failed_before_output,
+    failed_in_the_middle,
+    under,
+    unharmed,
+)
+from tests.livekit.talk import WORDS, Heard, Talk, microphone
+from tests.rows.far_end import face_to_face
+
+PAUSE = 0.5
+"""Seconds between two words of a server that does not stop talking."""
+
+
+def test_h1_response_error_then_silence(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert str(failed_in_the_middle(Failed, talk, heard)) == COMPLAINT
+        assert 0 < len(heard.text) < len(WORDS)
+        assert heard.took <= AT_ONCE
+
+    under(run, "response-error@delta:3", look, cancelled_by_id)
+
+
+def test_h2_error_of_nobody_then_silence(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert str(failed_in_the_middle(Failed, talk, heard)) == COMPLAINT
+        assert 1.0 <= heard.took <= 1.0 + AT_ONCE
+
+    under(run, "error-then-silence", look, cancelled_by_id)
+
+
+@pytest.mark.parametrize("fault", ["silence-mid-audio", "silence-after-item"])
+def test_h3_silence_in_the_middle(run: Run, fault: str) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert failed_in_the_middle(TimedOut, talk, heard).code == "timeout_gap"
+        assert heard.took == pytest.approx(10.0, abs=AT_ONCE)
+
+    under(run, fault, look, cancelled_by_id)
+
+
+def test_h3_silence_after_created(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert failed_before_output(TimedOut, talk, heard).code == "timeout_gap"
+        assert heard.took == pytest.approx(10.0, abs=AT_ONCE)
+
+    under(run, "silence-after-created", look, cancelled_by_id)
+
+
+def test_h4_two_responses_at_once(run: Run) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            peer, asking = face.peer, asyncio.ensure_future(face.reply())
+            await peer.begin("r1")
+            await face.words("r1", "Ours ", "i1")
+            theirs = asyncio.ensure_future(face.listen(await face.begun("r2"), Heard()))
+            await face.words("r2", "Theirs.", "i2")
+            await face.words("r1", "to the end.", "i1")
+            await peer.done("r1")
+            ours = await asking
+            assert not theirs.done()
+            await peer.done("r2")
+
+            assert (ours.text, (await theirs).text) == ("Ours to the end.", "Theirs.")
+            assert [event.user_initiated for event in face.created] == [True, False]
+            assert face.errors == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("given_up", ["cancelled", "timed out"])
+def test_h5_late_created_of_a_reply_given_up(run: Run, given_up: str) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            peer, future = face.peer, face.session.generate_reply()
+            asked = await peer.hear("response.create")
+            if given_up == "cancelled":
+                future.cancel()
+            await asyncio.wait([future])
+            await peer.say("input_audio_buffer.speech_stopped", item_id="u1", audio_end_ms=1)
+            live = asyncio.ensure_future(face.listen(await face.begun("r_live"), Heard()))
+            await face.words("r_live", "Still ")
+            await peer.created("r_late", metadata=asked["response"]["metadata"])
+            cancel = await peer.hear("response.cancel")
+            await face.words("r_live", "here.")
+            await peer.done("r_live")
+
+            assert cancel["response_id"] == "r_late"
+            assert (await live).text == "Still here."
+            assert [event.response_id for event in face.created] == ["r_live"]
+
+    run(main())
+
+
+def test_h9_a_peer_that_stops_reading(run: Run) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            loop, second = asyncio.get_running_loop(), microphone(speaking=1.0)
+            asked = asyncio.ensure_future(face.reply())
+            await face.peer.begin("r1")
+            face.line.pause_reading()
+            for _ in range(300):
+                face.session.push_audio(second)
+            began_at = loop.time()
+            await face.session.aclose()
+
+            assert loop.time() - began_at <= 2.0 + AT_ONCE
+            assert isinstance((await asked).outcome, Lost)
+
+    run(main())
+
+
+def test_h11_a_fatal_error_and_a_peer_that_goes_on_talking(run: Run) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            peer, loop = face.peer, asyncio.get_running_loop()
+            asking = asyncio.ensure_future(face.reply())
+            await peer.begin("r1")
+            began_at = loop.time()
+            error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": "Pay."}
+            await peer.say("error", error=error)
+            heard = await asking
+            assert loop.time() == began_at
+            assert heard.error is not None
+            assert face.reports == [(False, "insufficient_quota")]
+
+            closing = asyncio.ensure_future(face.session.aclose())
+            while not closing.done():  # it talks on and on, and answers no close frame
+                with contextlib.suppress(ConnectionError):
+                    await face.words("r1", "blah ")
+                await asyncio.wait([closing], timeout=PAUSE)
+            assert loop.time() - began_at <= 2.0 + AT_ONCE
+
+    run(main())
+
+
+@pytest.mark.parametrize("fault", ["done-null", "done-no-body", "done-text-body"])
+def test_h12_done_without_a_body(run: Run, fault: str) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert failed_in_the_middle(Failed, talk, heard).code == "no_status"
+        assert heard.took <= AT_ONCE
+        assert not talk.session.has_active_generation
+
+    under(run, fault, look)
+
+
+def test_h13_failed_for_a_reason_that_is_mere_text(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert "the model crashed" in str(failed_in_the_middle(Failed, talk, heard))
+        assert heard.took <= AT_ONCE
+        assert [told.request_id for told in talk.usage] == [
+            heard.outcome and heard.outcome.response_id
+        ]
+
+    under(run, "done-failed-text-details", look)
+
+
+def test_h14_done_in_a_binary_frame(run: Run) -> None:
+    def binary(scene: Scene) -> list[Act]:
+        return [SendRaw(codec.encode(scene.send.event))]
+
+    under(run, Fault("binary", point("instead-done"), binary, Then.GOES_ON), unharmed)
+
+
+@pytest.mark.parametrize("fault", ["silence-mid-audio", "silence-after-created", "response-error"])
+def test_h15_the_speeches_of_livekit_settle(run: Run, fault: str) -> None:
+    script = Script(Turn("When are you open?", Speech(HOURS)), Turn("Hello?", Speech("I am here.")))
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with calling(fault, script=script) as call:
+            speech = await call.answer()
+            assert isinstance(speech.exception(), ReplyError)
+            assert call.session.agent_state == "listening"
+            following = await call.answer()
+            assert following.exception() is None
+            began_at = loop.time()
+            call.session.shutdown(drain=True)
+            await call.session.aclose()
+            assert loop.time() - began_at < 5.0
+
+    run(main())

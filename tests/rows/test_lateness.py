@@ -1,0 +1,184 @@
+"""What settles far too late elsewhere: rows T of `docs/faults.md`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from livekit.agents import llm
+
+from rejoinder.core.outcomes import Completed, Failed, Rejected
+from rejoinder.errors import ConfigurationError
+from rejoinder.livekit import UpdateError
+from rejoinder.server.script import Script, Speech, Turn
+from rejoinder.testing import Run
+from rejoinder.wire.client_events import ConversationItemCreate, ResponseCreate
+from tests.livekit.line import HOURS, VAD, calling
+from tests.livekit.promise import AT_ONCE, failed_before_output, under, unharmed
+from tests.livekit.talk import Heard, Talk, messages, talking
+from tests.rows.far_end import face_to_face
+
+HALF_A_PAIR = "\ud800"
+
+
+def test_t1_refusal_that_names_nobody(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert failed_before_output(Rejected, talk, heard).code == "invalid_value"
+        assert 1.0 <= heard.took <= 1.0 + AT_ONCE
+
+    under(run, "refused-unnamed", look)
+
+
+def test_t2_failed_without_created(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert failed_before_output(Failed, talk, heard).code == "rate_limit_exceeded"
+        assert heard.took <= AT_ONCE
+        assert len(talk.usage) == 1
+
+    under(run, "done-failed-rate-limit@instead-created", look)
+
+
+def test_t2_quota_gone_without_created(run: Run) -> None:
+    async def main() -> None:
+        async with talking("done-failed-quota@instead-created") as talk:
+            heard = await talk.reply()
+
+            assert heard.error is not None
+            assert heard.error.code == "insufficient_quota"
+            assert heard.took <= AT_ONCE
+            assert talk.reports == [(False, "insufficient_quota")]
+
+    run(main())
+
+
+def test_t3_server_that_returns_no_metadata(run: Run) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        unharmed(talk, heard)
+        assert heard.took <= AT_ONCE
+        assert [event.user_initiated for event in talk.created] == [True]
+
+    under(run, "no-metadata", look)
+
+
+def test_t3_late_reply_of_a_server_that_returns_no_metadata(run: Run) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            peer, future = face.peer, face.session.generate_reply()
+            await peer.hear("response.create")
+            future.cancel()
+            asking = asyncio.ensure_future(face.reply())
+            await peer.created("r_late")
+            assert (await peer.hear("response.cancel"))["response_id"] == "r_late"
+            await peer.done("r_late", "cancelled")
+            await peer.hear("response.create")
+            await peer.created("r_next")
+            await face.whole("r_next", "Here I am.")
+
+            assert (await asking).text == "Here I am."
+            assert [event.response_id for event in face.created] == ["r_next"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("code", ["session_closed", "insufficient_quota"])
+def test_t7_calls_after_the_end(run: Run, code: str) -> None:
+    async def main() -> None:
+        async with talking("refused-quota") as talk:
+            if code == "session_closed":
+                await talk.session.aclose()
+            else:
+                await talk.reply()
+            ended_at = asyncio.get_running_loop().time()
+            for call in (
+                talk.session.generate_reply(),
+                talk.session.update_chat_ctx(messages("a")),
+                talk.session.update_instructions("Be brief."),
+                talk.session.update_tools([]),
+            ):
+                with pytest.raises(llm.RealtimeError) as caught:
+                    await call
+                assert caught.value.code == code
+            assert asyncio.get_running_loop().time() == ended_at
+
+    run(main())
+
+
+def test_t8_updates_that_nobody_acknowledges(run: Run) -> None:
+    async def main() -> None:
+        async with talking("no-conversation-items") as talk:
+            asked_at = asyncio.get_running_loop().time()
+            updates = [talk.session.update_chat_ctx(messages("a", *"bcd"[:n])) for n in range(3)]
+            results = await asyncio.gather(*updates, return_exceptions=True)
+
+            assert asyncio.get_running_loop().time() - asked_at == pytest.approx(5.0, abs=0.1)
+            assert [type(result) for result in results] == [UpdateError] * 3
+            assert all(isinstance(result, llm.RealtimeError) for result in results)
+            assert len(talk.said(ConversationItemCreate)) == 3
+
+    run(main())
+
+
+def test_t13_a_listener_that_raises_as_the_request_goes_out(run: Run) -> None:
+    def broken(_: object) -> None:
+        raise TypeError("a bug of the user's")
+
+    async def main() -> None:
+        async with talking() as talk:
+            talk.session.on("openai_client_event_queued", broken)
+            heard = await talk.reply(instructions="Greet me.")
+
+            unharmed(talk, heard)
+            assert heard.took <= AT_ONCE
+
+    run(main())
+
+
+def test_t13_a_request_that_cannot_be_written_down(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            asked_at = asyncio.get_running_loop().time()
+            with pytest.raises(llm.RealtimeError) as caught:
+                await talk.session.generate_reply(instructions=HALF_A_PAIR)
+            with pytest.raises(ConfigurationError):
+                talk.session.send_event({"type": "response.create", "event_id": HALF_A_PAIR})
+
+            assert caught.value.code == "invalid_request"
+            assert asyncio.get_running_loop().time() == asked_at
+            assert isinstance((await talk.reply()).outcome, Completed)
+
+    run(main())
+
+
+@pytest.mark.parametrize("where", ["created", "item"])
+def test_t14_interrupted_before_the_first_word(run: Run, where: str) -> None:
+    script = Script(Turn(lambda prompt: prompt.kind == "nothing", Speech(HOURS)))
+    vad = {**VAD, "interrupt_response": False}
+
+    async def main() -> None:
+        async with calling(f"silence-for-good@{where}", script=script, turn_detection=vad) as call:
+            loop = asyncio.get_running_loop()
+            speech = call.session.generate_reply(instructions="Greet the caller.")
+            await call.server.sessions[0].wait_for(ResponseCreate)
+            began_at = loop.time()
+            speech.interrupt()
+            await speech
+
+            assert loop.time() - began_at <= 2.0 + AT_ONCE
+            assert speech.exception() is None
+
+    run(main())
+
+
+def test_t14_interrupted_before_it_said_what_it_is(run: Run) -> None:
+    async def main() -> None:
+        async with talking("silence-for-good@item") as talk:
+            loop = asyncio.get_running_loop()
+            event = await talk.session.generate_reply()
+            began_at = loop.time()
+            talk.session.interrupt()
+            heard = await talk.listen(event, Heard())
+
+            assert loop.time() - began_at <= 2.0 + AT_ONCE
+            assert heard.modalities == [["audio", "text"]]
+
+    run(main())

@@ -1,0 +1,119 @@
+"""What is lost, or grows without bound, elsewhere: rows D and M of `docs/faults.md`."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from livekit.agents import llm
+
+from rejoinder.testing import Run
+from tests.core.stage import Stage, echoing
+from tests.livekit.promise import under, unharmed
+from tests.livekit.talk import WORDS, Heard, Talk, first, microphone, talking
+from tests.rows.far_end import face_to_face
+
+MANY = 1_000
+
+
+@pytest.mark.parametrize("fault", ["late-item", "no-item", "foreign-delta"])
+def test_d6_deltas_before_their_item_or_of_a_foreign_one(run: Run, fault: str) -> None:
+    under(run, fault, unharmed)
+
+
+def test_d6_deltas_after_their_item() -> None:
+    stage = echoing()
+    stage.ask()
+    stage.created()
+    stage.item()
+    stage.text("Said ")
+    item = {"id": "i1", "type": "message", "role": "assistant", "status": "completed"}
+    stage.hear("response.output_item.done", response_id="r1", output_index=0, item=item)
+    stage.text("late.")
+    stage.done()
+
+    assert stage.outcome().delivered.text == "Said late."
+
+
+@pytest.mark.parametrize("fault", ["done-without-created", "done-failed@instead-created"])
+def test_d8_usage_of_a_response_that_never_began(run: Run, fault: str) -> None:
+    def look(talk: Talk, heard: Heard) -> None:
+        assert heard.outcome is not None
+        assert [told.request_id for told in talk.usage] == [heard.outcome.response_id]
+
+    under(run, fault, look)
+
+
+def test_d8_usage_of_a_reply_that_nobody_wanted_any_more(run: Run) -> None:
+    usage = {"total_tokens": 7, "input_tokens": 5, "output_tokens": 2}
+
+    async def main() -> None:
+        async with face_to_face() as face:
+            peer, future = face.peer, face.session.generate_reply()
+            asked = await peer.hear("response.create")
+            future.cancel()
+            await peer.created("r_late", metadata=asked["response"]["metadata"])
+            await peer.hear("response.cancel")
+            told = first(face.session, "metrics_collected")
+            await peer.done("r_late", "cancelled", usage=usage)
+
+            assert (await told).request_id == "r_late"
+            assert (await told).total_tokens == 7
+
+    run(main())
+
+
+def test_m1_audio_for_a_session_that_is_dead(run: Run) -> None:
+    async def main() -> None:
+        async with talking("refused-quota") as talk:
+            await talk.reply()
+            assert talk.reports == [(False, "insufficient_quota")]
+            second = microphone(speaking=1.0)
+            talk.session.push_audio(second)
+            tracemalloc.start()
+            for _ in range(60):
+                talk.session.push_audio(second)
+            kept, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+
+            assert kept < 500_000  # a minute of audio is 2.9 MB
+
+    run(main())
+
+
+def test_m2_turns_that_nobody_transcribes() -> None:
+    stage = Stage()
+    for number in range(MANY):
+        turn = {"item_id": f"u{number}"}
+        stage.hear("input_audio_buffer.speech_started", audio_start_ms=0, **turn)
+        stage.hear("input_audio_buffer.speech_stopped", audio_end_ms=0, **turn)
+        stage.hear("input_audio_buffer.committed", **turn)
+
+    assert len(stage.session.state.input_audio.heard_at) < MANY // 10
+
+
+def test_m4_requests_given_up_and_never_answered() -> None:
+    stage = echoing()
+    for number in range(3 * MANY):
+        stage.cancel(stage.ask(f"given-up-{number}"))
+    responses = stage.session.state.responses
+    assert len(responses.machines) < MANY
+
+    stage.wait(120.0)
+    assert responses.machines == {}
+    assert len(responses.past) < 2 * MANY
+    assert stage.next_reply_works()
+
+
+def test_m5_a_request_that_cannot_be_made(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            future = talk.session.generate_reply(tool_choice=3)  # type: ignore[arg-type]
+
+            with pytest.raises(llm.RealtimeError, match="tool_choice") as caught:
+                await future
+            assert caught.value.code == "invalid_request"
+            assert not talk.session.has_active_generation
+            assert (await talk.reply()).text == WORDS
+
+    run(main())
