@@ -18,7 +18,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs format-check lint types imports house format clean distclean
+.PHONY: help setup demo test check docs mutants format-check lint types imports house format clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ format: $(STAMP) ## put the code into shape
 
 docs: $(STAMP) ## write the generated parts of the documents
 	@$(BIN)/python -m scripts.docs
+
+mutants: $(STAMP) ## break each mechanism on purpose and see that its tests notice (minutes; ROWS="H1 W3" for some)
+	@$(BIN)/python -m scripts.mutants $(ROWS)
 
 clean: ## remove what the other targets made, but for the .venv
 	@rm -rf $(CACHE) build dist demo-out .hypothesis .import_linter_cache

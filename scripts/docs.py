@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 
 from rejoinder.core.lifecycle import drawn
-from scripts import parity
+from scripts import parity, tables
 
 ROOT = Path(__file__).parent.parent
 PARTS = {
     ("ARCHITECTURE.md", "lifecycle"): drawn,
     ("docs/parity.md", "interface"): parity.drawn,
     ("docs/parity.md", "addresses"): parity.drawn_addresses,
+    ("docs/faults.md", "faults"): tables.faults,
+    ("docs/behaviour.md", "behaviour"): tables.behaviour,
 }
 
 

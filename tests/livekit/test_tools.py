@@ -8,6 +8,8 @@ import pytest
 from livekit.agents import function_tool, llm
 
 from rejoinder.livekit.tools import describe
+from rejoinder.testing import Run
+from tests.livekit.talk import talking
 
 
 @function_tool
@@ -83,3 +85,18 @@ def test_a_tool_that_cannot_be_described_is_left_out(caplog: pytest.LogCaptureFi
     assert [tool["name"] for tool in described] == ["weather"]
     assert kept == [weather]
     assert "left out" in caplog.text
+
+
+def test_tools_of_every_kind_together(run: Run) -> None:
+    search = Search(id="search")
+
+    async def main() -> None:
+        async with talking() as talk:
+            await talk.session.update_tools([weather, raw, search, Alien()])
+
+            told = talk.peer.core.settings.config["tools"]
+            assert [tool["name"] for tool in told] == ["weather", "raw"]
+            assert talk.session.tools.flatten() == [weather, raw, search]
+            assert talk.session.tools is not talk.session.tools
+
+    run(main())

@@ -15,6 +15,7 @@ from rejoinder.server.faults import Act, Fault, Scene, Then
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.testing import Run
 from rejoinder.wire import codec
+from tests.livekit.far_end import face_to_face
 from tests.livekit.line import HOURS, calling
 from tests.livekit.promise import (
     AT_ONCE,
@@ -26,7 +27,6 @@ from tests.livekit.promise import (
     unharmed,
 )
 from tests.livekit.talk import WORDS, Heard, Talk, microphone
-from tests.rows.far_end import face_to_face
 
 PAUSE = 0.5
 """Seconds between two words of a server that does not stop talking."""
@@ -143,8 +143,9 @@ def test_h11_a_fatal_error_and_a_peer_that_goes_on_talking(run: Run) -> None:
             assert heard.error is not None
             assert face.reports == [(False, "insufficient_quota")]
 
+            await peer.hear_close()
             closing = asyncio.ensure_future(face.session.aclose())
-            while not closing.done():  # it talks on and on, and answers no close frame
+            while not closing.done():  # it talks on and on, and does not answer the close frame
                 with contextlib.suppress(ConnectionError):
                     await face.words("r1", "blah ")
                 await asyncio.wait([closing], timeout=PAUSE)

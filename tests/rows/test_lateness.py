@@ -13,10 +13,10 @@ from rejoinder.livekit import UpdateError
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ConversationItemCreate, ResponseCreate
+from tests.livekit.far_end import face_to_face
 from tests.livekit.line import HOURS, VAD, calling
 from tests.livekit.promise import AT_ONCE, failed_before_output, under, unharmed
 from tests.livekit.talk import Heard, Talk, messages, talking
-from tests.rows.far_end import face_to_face
 
 HALF_A_PAIR = "\ud800"
 

@@ -9,9 +9,9 @@ from livekit.agents import llm
 
 from rejoinder.testing import Run
 from tests.core.stage import Stage, echoing
+from tests.livekit.far_end import face_to_face
 from tests.livekit.promise import under, unharmed
 from tests.livekit.talk import WORDS, Heard, Talk, first, microphone, talking
-from tests.rows.far_end import face_to_face
 
 MANY = 1_000
 

@@ -23,9 +23,9 @@ from rejoinder.livekit import ReplyError, UpdateError
 from rejoinder.server.script import Call, Script, Speech, Turn
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCancel
+from tests.livekit.far_end import face_to_face
 from tests.livekit.promise import failed_before_output, under, unharmed
 from tests.livekit.talk import WORDS, Heard, Talk, first, longwinded, talking, weather
-from tests.rows.far_end import face_to_face
 
 ASKS_FOR_THE_WEATHER = Script(
     Turn(None, Call("weather", {"city": "Rome"})),

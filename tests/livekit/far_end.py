@@ -74,8 +74,8 @@ class Face(OurSide):
 
 
 @asynccontextmanager
-async def face_to_face(**options: Any) -> AsyncIterator[Face]:
-    """A session that has been greeted, and the peer before it."""
+async def face_to_face(*, greet: bool = True, **options: Any) -> AsyncIterator[Face]:
+    """A session, and the peer before it, which has greeted it unless told otherwise."""
     arrived: asyncio.Future[tuple[web.WebSocketResponse, asyncio.Transport]]
     arrived, over = asyncio.get_running_loop().create_future(), asyncio.Event()
 
@@ -91,7 +91,8 @@ async def face_to_face(**options: Any) -> AsyncIterator[Face]:
         session = RealtimeModel(base_url=url, api_key="any", **options).session()
         face = Face(session, *await arrived)
         try:
-            await face.peer.say(**CREATED)
+            if greet:
+                await face.peer.say(**CREATED)
             yield face
         finally:
             await session.aclose()
