@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import pytest
 from livekit.agents import llm
@@ -105,12 +106,13 @@ def test_m4_requests_given_up_and_never_answered() -> None:
     assert stage.next_reply_works()
 
 
-def test_m5_a_request_that_cannot_be_made(run: Run) -> None:
+@pytest.mark.parametrize("argument", [{"tool_choice": 3}, {"instructions": "half a pair: \ud800"}])
+def test_m5_a_request_that_cannot_be_made(run: Run, argument: dict[str, Any]) -> None:
     async def main() -> None:
         async with talking() as talk:
-            future = talk.session.generate_reply(tool_choice=3)  # type: ignore[arg-type]
+            future = talk.session.generate_reply(**argument)
 
-            with pytest.raises(llm.RealtimeError, match="tool_choice") as caught:
+            with pytest.raises(llm.RealtimeError) as caught:
                 await future
             assert caught.value.code == "invalid_request"
             assert not talk.session.has_active_generation
