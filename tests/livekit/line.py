@@ -56,6 +56,13 @@ class Line:
         session.on("speech_created", lambda told: self.speeches.put_nowait(told.speech_handle))
         session.on("error", self.errors.append)
 
+    @property
+    def realtime(self) -> RealtimeSession:
+        """The session of ours that the agent's session has."""
+        model = self.session.llm
+        assert isinstance(model, Kept)
+        return model.last
+
     def said(self, kind: type[Any]) -> list[Any]:
         """The client events of a type that the server has received."""
         return [e for e in self.server.sessions[0].received if isinstance(e, kind)]

@@ -100,6 +100,32 @@ def test_a_reply_of_the_servers_own_that_fails_at_once_shows_on_its_speech(run: 
     run(main())
 
 
+def test_who_interrupts_is_not_told_that_the_server_never_confirmed_it(run: Run) -> None:
+    script = Script(Turn(lambda prompt: prompt.kind == "nothing", Speech(HOURS)))
+
+    async def main() -> None:
+        async with calling("silence-for-good", script=script) as call:
+            speaking: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+            def tell(event: Any) -> None:
+                if event.new_state == "speaking":
+                    speaking.set_result(None)
+
+            call.session.on("agent_state_changed", tell)
+            speech = call.session.generate_reply(instructions="Greet the caller.")
+            await speaking
+            speech.interrupt()
+            await speech
+            while call.realtime.has_active_generation:
+                await anext(call.ear)
+
+            assert speech.interrupted
+            assert speech.exception() is None
+            assert call.errors == []
+
+    run(main())
+
+
 def test_run_raises_what_failed(run: Run) -> None:
     async def main() -> None:
         async with calling("response-error@delta:3", script=Script()) as call:

@@ -8,9 +8,6 @@ import logging
 import pytest
 from livekit.agents import llm
 
-from rejoinder.server.catalogue import point
-from rejoinder.server.faults import Fault
-from rejoinder.server.strikes import under_another_id
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import (
     ConversationItemCreate,
@@ -154,35 +151,5 @@ def test_truncation_of_a_written_reply(run: Run) -> None:
             kept = talk.session.chat_ctx.items[0]
             assert isinstance(kept, llm.ChatMessage)
             assert (kept.id, kept.content) == (message.id, ["Good morning"])
-
-    run(main())
-
-
-def test_a_server_that_names_items_by_itself_costs_neither_time_nor_items(run: Run) -> None:
-    faults = [
-        Fault(
-            "renamed", point(f"instead-conversation.item.{told}:0"), under_another_id, response=None
-        )
-        for told in ("added", "done")
-    ]
-
-    async def main() -> None:
-        async with talking(*faults) as talk:
-            added: list[llm.RemoteItemAddedEvent] = []
-            talk.session.on("remote_item_added", added.append)
-            loop = asyncio.get_running_loop()
-            asked_at = loop.time()
-            await talk.session.update_chat_ctx(messages("a", "b"))
-            await talk.session.update_chat_ctx(messages("a", "b"))
-
-            assert loop.time() == asked_at
-            assert [item.id for item in talk.session.chat_ctx.items] == ["item_a", "item_b"]
-            assert [told.item.id for told in added] == ["item_a", "item_b"]
-            creates = talk.said(ConversationItemCreate)
-            assert [event.item.id for event in creates] == ["item_a", "item_b"]
-            await talk.session.update_chat_ctx(messages("a", "c"))
-            (deleted,) = talk.said(ConversationItemDelete)
-            assert deleted.item_id == "their_item_b"
-            assert talk.said(ConversationItemCreate)[-1].previous_item_id == "their_item_a"
 
     run(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -15,6 +16,7 @@ from rejoinder.core.deadlines import Timeouts
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import RealtimeModel, RealtimeSession
 from rejoinder.testing import Run
+from tests.client.sockets import tcp_server
 from tests.livekit.talk import WORDS, talking
 
 KEY = "sk-very-secret-indeed"
@@ -256,5 +258,22 @@ def test_a_session_tells_what_it_does(run: Run) -> None:
             assert repr(talk.session) == "<RealtimeSession of gpt-realtime, 1 replies>"
             promise.cancel()
         assert repr(talk.session) == "<RealtimeSession of gpt-realtime, ended>"
+
+    run(main())
+
+
+def test_connecting_takes_no_longer_than_livekit_says(run: Run) -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def main() -> None:
+        async with tcp_server(silent) as url:
+            began_at = asyncio.get_running_loop().time()
+            patience = APIConnectOptions(timeout=3.0)
+            session = RealtimeModel(base_url=url, api_key=KEY, conn_options=patience).session()
+            with pytest.raises(llm.RealtimeError, match="within 3 s"):
+                await session.generate_reply()
+            assert asyncio.get_running_loop().time() == pytest.approx(began_at + 3.0)
+            await session.aclose()
 
     run(main())

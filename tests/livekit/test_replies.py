@@ -312,25 +312,6 @@ def test_function_calls(run: Run) -> None:
     run(main())
 
 
-def test_an_out_of_band_response_is_nobodys_speech(run: Run) -> None:
-    aside = Turn(lambda prompt: prompt.out_of_band, Speech("A note to myself."))
-    script = Script(aside, otherwise=Turn(None, Speech(WORDS)))
-
-    async def main() -> None:
-        async with talking(script=script) as talk:
-            await talk.reply()
-            talk.session.send_event(
-                {"type": "response.create", "response": {"conversation": "none"}}
-            )
-            heard = await talk.reply()
-
-            assert heard.text == WORDS
-            assert [event.user_initiated for event in talk.created] == [True, True]
-            assert len(talk.usage) == 3
-
-    run(main())
-
-
 def test_a_response_asked_for_by_a_raw_event_is_the_servers_own(run: Run) -> None:
     async def main() -> None:
         async with talking() as talk:

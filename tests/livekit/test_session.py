@@ -115,20 +115,6 @@ def test_how_sure_the_transcriber_was(run: Run) -> None:
     run(main())
 
 
-def test_a_transcription_that_failed_is_final_too(run: Run) -> None:
-    fault = told_instead("failed", error={"type": "server_error", "message": "inaudible"})
-
-    async def main() -> None:
-        async with talking(fault, turn_detection=VAD) as talk:
-            told = await transcripts_of(talk)
-
-            assert [event.is_final for event in told].count(True) == 1
-            assert told[-1].item_id == talk.session.chat_ctx.items[0].id
-            assert talk.errors == []
-
-    run(main())
-
-
 def test_an_empty_turn_is_an_error_only_where_turns_are_ours(run: Run) -> None:
     async def errors(turn_detection: Any) -> list[tuple[bool, str | None]]:
         async with talking(turn_detection=turn_detection) as talk:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import msgspec
 import pytest
 from livekit.agents import llm
 
 from rejoinder.core.outcomes import Completed, Failed, Rejected
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import UpdateError
+from rejoinder.server.catalogue import point
+from rejoinder.server.effects import Send
+from rejoinder.server.faults import Act, Fault, Scene
 from rejoinder.server.script import Script, Speech, Turn
+from rejoinder.server.strikes import under_another_id
 from rejoinder.testing import Run
-from rejoinder.wire.client_events import ConversationItemCreate
+from rejoinder.wire.client_events import ConversationItemCreate, ConversationItemDelete
 from tests.livekit.far_end import face_to_face
 from tests.livekit.line import HOURS, VAD, calling
 from tests.livekit.promise import AT_ONCE, failed_before_output, under, unharmed
@@ -181,5 +187,67 @@ def test_t14_interrupted_before_it_said_what_it_is(run: Run) -> None:
 
             assert loop.time() - began_at <= 2.0 + AT_ONCE
             assert heard.modalities == [["audio", "text"]]
+
+    run(main())
+
+
+def test_t9_an_item_acknowledged_under_another_id(run: Run) -> None:
+    faults = [
+        Fault(
+            "renamed", point(f"instead-conversation.item.{told}:0"), under_another_id, response=None
+        )
+        for told in ("added", "done")
+    ]
+
+    async def main() -> None:
+        async with talking(*faults) as talk:
+            added: list[llm.RemoteItemAddedEvent] = []
+            talk.session.on("remote_item_added", added.append)
+            loop = asyncio.get_running_loop()
+            asked_at = loop.time()
+            await talk.session.update_chat_ctx(messages("a", "b"))
+            await talk.session.update_chat_ctx(messages("a", "b"))
+
+            assert loop.time() == asked_at
+            assert [item.id for item in talk.session.chat_ctx.items] == ["item_a", "item_b"]
+            assert [told.item.id for told in added] == ["item_a", "item_b"]
+            creates = talk.said(ConversationItemCreate)
+            assert [event.item.id for event in creates] == ["item_a", "item_b"]
+            await talk.session.update_chat_ctx(messages("a", "c"))
+            (deleted,) = talk.said(ConversationItemDelete)
+            assert deleted.item_id == "their_item_b"
+            assert talk.said(ConversationItemCreate)[-1].previous_item_id == "their_item_a"
+
+    run(main())
+
+
+def test_t9_an_item_that_comes_back_without_its_call(run: Run) -> None:
+    replace = msgspec.structs.replace
+
+    def without_call(scene: Scene) -> list[Act]:
+        event: Any = scene.send.event
+        item = replace(event.item, call_id=None, output=None)
+        return [Send(replace(event, item=item), scene.send.cause)]
+
+    faults = [
+        Fault("bare", point(f"instead-conversation.item.{told}:0"), without_call, response=None)
+        for told in ("added", "done")
+    ]
+    wanted = llm.ChatContext(
+        [
+            llm.FunctionCall(id="item_c", call_id="c1", name="weather", arguments="{}"),
+            llm.FunctionCallOutput(id="item_o", call_id="c1", output="sunny", is_error=False),
+        ]
+    )
+
+    async def main() -> None:
+        async with talking(*faults) as talk:
+            asked_at = asyncio.get_running_loop().time()
+            await talk.session.update_chat_ctx(wanted)
+            await talk.session.update_chat_ctx(wanted)
+
+            assert asyncio.get_running_loop().time() == asked_at
+            assert [item.id for item in talk.session.chat_ctx.items] == ["item_c", "item_o"]
+            assert len(talk.said(ConversationItemCreate)) == 2
 
     run(main())

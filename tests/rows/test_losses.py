@@ -6,13 +6,25 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from livekit import rtc
 from livekit.agents import llm
 
 from rejoinder.testing import Run
+from rejoinder.wire.client_events import ConversationItemCreate
 from tests.core.stage import Stage, echoing
 from tests.livekit.far_end import face_to_face
 from tests.livekit.promise import under, unharmed
-from tests.livekit.talk import WORDS, Heard, Talk, first, microphone, talking
+from tests.livekit.talk import (
+    VAD,
+    WORDS,
+    Heard,
+    Talk,
+    first,
+    messages,
+    microphone,
+    talking,
+    transcripts_of,
+)
 
 MANY = 1_000
 
@@ -117,5 +129,43 @@ def test_m5_a_request_that_cannot_be_made(run: Run, argument: dict[str, Any]) ->
             assert caught.value.code == "invalid_request"
             assert not talk.session.has_active_generation
             assert (await talk.reply()).text == WORDS
+
+    run(main())
+
+
+def test_d7_a_transcription_that_fails_before_its_first_word(run: Run) -> None:
+    async def main() -> None:
+        async with talking("transcription-failed", turn_detection=VAD) as talk:
+            told = await transcripts_of(talk)
+
+            assert [event.is_final for event in told].count(True) == 1
+            assert told[-1].item_id == talk.session.chat_ctx.items[0].id
+            assert talk.errors == []
+
+    run(main())
+
+
+def test_m3_a_video_without_end(run: Run) -> None:
+    frame = rtc.VideoFrame(8, 8, rtc.VideoBufferType.RGBA, bytes(8 * 8 * 4))
+
+    async def main() -> None:
+        async with talking() as talk:
+            added: list[llm.RemoteItemAddedEvent] = []
+            talk.session.on("remote_item_added", added.append)
+            await talk.session.update_chat_ctx(messages("a"))
+            for _ in range(40):
+                talk.session.push_video(frame)
+            await talk.session.update_chat_ctx(messages("a", "b"))
+            await talk.reply()
+
+            items = talk.peer.core.conversation.items()
+            frames = [i.id for i in items if i.content and i.content[0].type == "input_image"]
+            shown = [event.item.id for event in talk.said(ConversationItemCreate)][1:41]
+            assert frames == shown[-32:]
+            mirrored = [item.id for item in talk.session.chat_ctx.items]
+            assert mirrored == [item.id for item in items]
+            assert [told.item.id for told in added][:2] == ["item_a", "item_b"]
+            assert not {told.item.id for told in added} & set(shown)
+            assert talk.errors == []
 
     run(main())

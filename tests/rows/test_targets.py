@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from livekit import rtc
 from livekit.agents import llm
+from livekit.agents.metrics import STTMetrics
 
 from rejoinder.core.outcomes import (
     Cancelled,
@@ -25,7 +26,17 @@ from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCancel
 from tests.livekit.far_end import face_to_face
 from tests.livekit.promise import failed_before_output, under, unharmed
-from tests.livekit.talk import WORDS, Heard, Talk, first, longwinded, talking, weather
+from tests.livekit.talk import (
+    VAD,
+    WORDS,
+    Heard,
+    Talk,
+    first,
+    longwinded,
+    talking,
+    transcripts_of,
+    weather,
+)
 
 ASKS_FOR_THE_WEATHER = Script(
     Turn(None, Call("weather", {"city": "Rome"})),
@@ -256,5 +267,43 @@ def test_w20_a_listener_that_raises(run: Run, event: Any) -> None:
             assert isinstance(heard.outcome, Failed)
             assert talk.reports == [(True, "server_error")]
             assert (await talk.reply()).text == WORDS
+
+    run(main())
+
+
+def test_w4_an_out_of_band_response_asked_for_by_hand(run: Run) -> None:
+    aside = Turn(lambda prompt: prompt.out_of_band, Speech("A note to myself."))
+    script = Script(aside, otherwise=Turn(None, Speech(WORDS)))
+
+    async def main() -> None:
+        async with talking(script=script) as talk:
+            await talk.reply()
+            talk.session.send_event(
+                {"type": "response.create", "response": {"conversation": "none"}}
+            )
+            heard = await talk.reply()
+
+            assert heard.text == WORDS
+            assert [event.user_initiated for event in talk.created] == [True, True]
+            assert len(talk.usage) == 3
+
+    run(main())
+
+
+@pytest.mark.parametrize("event_ids", ["theirs", "none"])
+def test_w17_a_transcript_told_twice(run: Run, event_ids: str) -> None:
+    faults = [*(["no-event-ids"] if event_ids == "none" else []), "duplicate-transcription"]
+
+    async def main() -> None:
+        script = Script(Turn("What time is it?", Speech(WORDS)))
+        async with talking(*faults, script=script, turn_detection=VAD) as talk:
+            told = await transcripts_of(talk)
+            await talk.reply()
+
+            assert [event.is_final for event in told].count(True) == 1
+            item = talk.session.chat_ctx.items[0]
+            assert isinstance(item, llm.ChatMessage)
+            assert item.content == ["What time is it?"]
+            assert len([told for told in talk.metrics if isinstance(told, STTMetrics)]) == 1
 
     run(main())

@@ -44,6 +44,7 @@ class Message:
     """One message of a response. ``modalities`` is a future because LiveKit awaits it twice."""
 
     def __init__(self, item_id: str, generation: Generation) -> None:
+        self.ended = False
         self.text: Stream[str] = Stream(generation.claim)
         self.audio: Stream[rtc.AudioFrame] = Stream(generation.claim, _bytes)
         self.modalities: asyncio.Future[Modalities] = asyncio.get_running_loop().create_future()
@@ -61,6 +62,7 @@ class Message:
 
     def end(self, modalities: Modalities) -> None:
         """Ends both streams. ``modalities`` is for a message that never said what it was."""
+        self.ended = True
         self.become(modalities)
         self.text.close()
         self.audio.close()

@@ -11,7 +11,7 @@ from livekit.agents import llm
 
 from rejoinder.client.response import Response
 from rejoinder.client.streams import MOST_BUFFERED, OVERFLOW, Sink
-from rejoinder.core.outcomes import Cancelled, Completed, Outcome
+from rejoinder.core.outcomes import Cancelled, Completed, Outcome, TimedOut
 from rejoinder.core.parts import Part
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import speech
@@ -144,7 +144,7 @@ class Reply:
         """The end of the response, whichever it is."""
         self._ended = True
         self._replies.live.discard(self)
-        failed = not isinstance(outcome, Completed | Cancelled) and not self._unwanted()
+        failed = not _as_wished(outcome) and not self._unwanted()
         error = None if isinstance(outcome, Completed) else ReplyError(outcome)
         self.generation.end(outcome, error if failed else None)
         self._answer(error)
@@ -178,6 +178,12 @@ class Reply:
             self._promise.set_result(self.generation.event)
         if not self.aside:
             self._replies.listener.created(self.generation.event)
+
+
+def _as_wished(outcome: Outcome) -> bool:
+    """Whether nobody need be told: it is whole, or cancelled, be it without the server's own word."""
+    unconfirmed = isinstance(outcome, TimedOut) and outcome.why == "cancel"
+    return unconfirmed or isinstance(outcome, Completed | Cancelled)
 
 
 def failed(error: llm.RealtimeError) -> asyncio.Future[Any]:
