@@ -148,7 +148,51 @@ def test_what_could_not_be_kept_track_of_is_refused(
     run(main())
 
 
-@pytest.mark.parametrize("retries", [-1, 1.5, True, "2", None])
+@pytest.mark.parametrize("item_id", [None, ""])
+def test_an_item_with_an_empty_name_is_given_one(run: Run, item_id: str | None) -> None:
+    async def main() -> None:
+        async with conversation() as (session, peer):
+            item = {"type": "message", "role": "user", "id": item_id}
+            edit = session.send({"type": "conversation.item.create", "item": item})
+            assert isinstance(edit, Edit)
+            assert edit.item_id
+            assert (await peer.hear())["item"]["id"] == edit.item_id
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["rejoinder_config", "mine"])
+def test_a_name_that_waits_for_its_answer_is_not_given_twice(run: Run, name: str) -> None:
+    async def main() -> None:
+        async with conversation() as (session, peer):
+            response = session.send({"type": "response.create", "event_id": "mine"})
+            edit = session.send({"type": "input_audio_buffer.clear", "event_id": name})
+            assert isinstance(response, Response)
+            assert isinstance(edit, Edit)
+            assert (await peer.hear())["event_id"] == "mine"
+            own = (await peer.hear())["event_id"]
+            assert own == edit.key != name
+            await peer.say("error", error={"code": "invalid_value", "event_id": own})
+            with pytest.raises(EditRefused):
+                await edit
+            assert session.live == (response,)
+
+    run(main())
+
+
+def test_a_format_by_hand_is_known(run: Run) -> None:
+    async def main() -> None:
+        async with conversation() as (session, _):
+            with pytest.raises(ConfigurationError, match="whole samples"):
+                session.append_audio(b"123")
+            heard = {"input": {"format": {"type": "audio/pcmu"}}}
+            session.send({"type": "session.update", "session": {"audio": heard}})
+            session.append_audio(b"123")
+
+    run(main())
+
+
+@pytest.mark.parametrize("retries", [-1, 101, 1.5, True, "2", None])
 def test_retries_is_a_whole_number(run: Run, retries: Any) -> None:
     async def main() -> None:
         with pytest.raises(ConfigurationError, match="retries must be a whole number"):
@@ -166,8 +210,8 @@ def test_a_response_that_failed_is_asked_for_again_under_the_same_handle(run: Ru
             error = {"code": "rate_limit_exceeded", "message": "try again in 20ms"}
             await peer.done("r1", "failed", status_details={"error": error})
             again = await peer.hear("response.create")
-            assert again["response"]["metadata"]["rejoinder_key"] == key
-            await peer.created("r2", metadata={"rejoinder_key": key})
+            assert again["response"]["metadata"]["rejoinder_key"] == f"{key}.2"
+            await peer.created("r2", metadata=again["response"]["metadata"])
             await peer.text("r2", "Hello")
             await peer.done("r2")
             outcome = await response.outcome()

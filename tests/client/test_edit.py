@@ -141,9 +141,10 @@ def test_any_client_event_can_be_sent(run: Run) -> None:
     async def main() -> None:
         async with conversation() as (session, peer):
             session.send({"type": "x.y", "deep": {"a": [1, None]}})
-            session.send(ce.ResponseCancel(response_id="r7"))
+            session.send(ce.ResponseCancel(event_id="mine", response_id="r7"))
             assert await peer.hear() == {"type": "x.y", "deep": {"a": [1, None]}}
-            assert await peer.hear() == {"type": "response.cancel", "response_id": "r7"}
+            cancel = {"type": "response.cancel", "event_id": "mine", "response_id": "r7"}
+            assert await peer.hear() == cancel
 
     run(main())
 

@@ -217,12 +217,14 @@ def test_taps_see_each_event_beside_its_bytes(run: Run) -> None:
     run(main())
 
 
-def test_a_frame_that_a_tap_returns_takes_the_place_of_the_event(run: Run) -> None:
+@pytest.mark.parametrize("form", [str, bytes])
+def test_a_frame_that_a_tap_returns_takes_the_place_of_the_event(run: Run, form: type) -> None:
     def louder(raw: str, event: object) -> str | bytes | None:
         return raw.replace("Hello", "HELLO") if "Hello" in raw else None
 
     def politely(event: object, raw: bytes) -> object:
-        return raw.replace(b"Greet.", b"Greet, please.") if b"Greet." in raw else event
+        other = raw.replace(b"Greet.", b"Greet, please.")
+        return (other if form is bytes else other.decode()) if b"Greet." in raw else event
 
     async def main() -> None:
         async with conversation(on_event_in=louder, on_event_out=politely) as (session, peer):

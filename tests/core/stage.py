@@ -57,6 +57,10 @@ class Stage:
     def cancel(self, *keys: str) -> list[ef.Effect]:
         return self.do(inp.Cancel(keys or ("a",)))
 
+    def stop(self, response_id: str | None = None) -> list[ef.Effect]:
+        """`response.cancel` by hand."""
+        return self.do(inp.Stop("stop", response_id))
+
     def edit(self, key: str, kind: type[ce.ClientEventBase], **members: Any) -> list[ef.Effect]:
         event = cast("ce.ClientEvent", kind(event_id=key, **members))
         return self.do(inp.Edit(key, event))

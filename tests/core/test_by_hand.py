@@ -12,6 +12,7 @@ from rejoinder.core.outcomes import Cancelled, Completed, Rejected
 from rejoinder.core.responses import KEY
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.response import ResponseParams
+from rejoinder.wire.session import SessionConfig
 from tests.core.stage import Stage, begun, echoing, speaking
 
 BUSY = "conversation_already_has_active_response"
@@ -89,7 +90,7 @@ def test_out_of_band_it_does_not() -> None:
 
 def test_a_cancel_by_id_settles_the_response() -> None:
     stage = speaking()
-    stage.do(inp.Stop("r1"))
+    stage.stop("r1")
     assert stage.cancels() == ["r1"]
     stage.done("r1", "cancelled")
     assert isinstance(stage.outcome(), Cancelled)
@@ -100,7 +101,7 @@ def test_a_cancel_without_an_id_means_the_one_that_holds_the_conversation() -> N
     stage.ask("o", conversation="none")
     stage.created("r_o", "o", conversation_id=None)
     stage.ask("waiting")
-    stage.do(inp.Stop())
+    stage.stop()
     assert stage.cancels() == ["r1"]
     assert not stage.settled("o")
     assert not stage.settled("waiting")
@@ -109,23 +110,67 @@ def test_a_cancel_without_an_id_means_the_one_that_holds_the_conversation() -> N
 def test_a_cancel_before_the_id_is_known_is_sent_when_it_is() -> None:
     stage = Stage()
     stage.ask()
-    stage.do(inp.Stop())
+    stage.stop()
     assert isinstance(stage.outcome(), Cancelled)
     assert stage.cancels() == []
     stage.created()
     assert stage.cancels() == ["r1"]
 
 
+def test_a_cancel_means_the_newest_that_speaks() -> None:
+    stage = Stage()
+    stage.created("r1", None)
+    stage.wait(10.0)  # it fell silent, and drains
+    stage.created("r2", None)
+    stage.created("r3", None)
+    stage.stop()
+    assert stage.cancels() == ["r1", "r3"]
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_cancel_before_there_is_a_connection_leaves_nothing_to_send(online: bool) -> None:
+    stage = Stage(connected=online)
+    by_hand(stage, {})
+    stage.stop()
+    assert isinstance(stage.outcome(), Cancelled)
+    stage.do(inp.Connected())
+    assert len(stage.sent(ce.RawClientEvent)) == online
+
+
 @pytest.mark.parametrize("response_id", [None, "r1"])
 def test_a_cancel_of_what_is_over_says_nothing(response_id: str | None) -> None:
     stage = begun()
     stage.done("r1")
-    assert stage.do(inp.Stop(response_id)) == []
+    assert stage.stop(response_id) == []
 
 
 def test_a_response_that_we_never_heard_of_is_cancelled_by_its_id() -> None:
     stage = Stage()
-    assert stage.do(inp.Stop("r9")) == [ef.Send(ce.ResponseCancel(response_id="r9"))]
+    assert stage.stop("r9") == [ef.Send(ce.ResponseCancel(event_id="stop", response_id="r9"))]
+
+
+# -- names --
+
+
+def test_a_name_is_taken_until_its_answer_is_final() -> None:
+    stage = Stage(config=SessionConfig())
+    by_hand(stage, {"event_id": "mine"})
+    by_hand(stage, {"event_id": "next"}, "b")
+    stage.do(inp.Edit("e", ce.InputAudioBufferClear(event_id="e")))
+    names = ["mine", "next", "e", "rejoinder_config", "a.2", "nobody's"]
+    assert [stage.session.taken(name) for name in names] == [True] * 4 + [False] * 2
+    stage.created()
+    stage.done()
+    stage.hear("input_audio_buffer.cleared")
+    assert [stage.session.taken(name) for name in names] == [False, True, False, True, False, False]
+
+
+def test_a_key_is_never_the_id_of_a_response() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.created("b")
+    with pytest.raises(ValueError, match="'b' was used before"):
+        stage.ask("b")
 
 
 # -- edits --

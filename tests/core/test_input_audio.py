@@ -112,6 +112,7 @@ def test_what_nobody_ever_finishes_is_forgotten() -> None:
     for number in range(300):
         started(stage, f"u{number:03}")
         words(stage, "never to be finished", f"u{number:03}")
+        ended(stage, "completed", f"v{number:03}", transcript="finished")
         sizes.append(len(pickle.dumps(stage.session.state)))
     assert max(sizes[200:]) <= sizes[200] + 50
     ended(stage, "completed", "u000", transcript="late")

@@ -148,8 +148,8 @@ WORDS: dict[str, Callable[[Session], inp.Input]] = {
         "response.done",
         response={"id": "r4", "status": "failed", "status_details": {"error": {"type": CRASH}}},
     ),
-    "stop r1": lambda s: inp.Stop("r1"),
-    "stop": lambda s: inp.Stop(),
+    "stop r1": lambda s: inp.Stop("stop", "r1"),
+    "stop": lambda s: inp.Stop("stop"),
     "ask out of band": lambda s: (
         inp.Ask("o", ResponseParams(conversation="none")) if unused(s, "o") else inp.Tick()
     ),
@@ -184,7 +184,7 @@ WORDS: dict[str, Callable[[Session], inp.Input]] = {
 
 def unused(session: Session, key: str) -> bool:
     responses = session.state.responses
-    return key not in responses.machines and key not in responses.past
+    return key not in {*responses.machines, *responses.past, *responses.by_id}
 
 
 class Play:

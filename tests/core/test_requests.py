@@ -91,17 +91,12 @@ def test_items_are_told_apart_by_id_whatever_the_order_of_the_answers() -> None:
     assert stage.results("e0") == [ef.Acknowledged(Item(type="message", id="i1"))]
 
 
-def test_session_updates_and_nameless_items_are_answered_in_order() -> None:
-    nameless: tuple[Any, dict[str, Any]] = (
-        ce.ConversationItemCreate,
-        {"item": Item(type="message")},
-    )
-    stage = editing(UPDATE, UPDATE, nameless)
+def test_session_updates_are_answered_in_order() -> None:
+    stage = editing(UPDATE, UPDATE)
     stage.hear("session.updated", session={})
     assert (len(stage.results("e0")), stage.results("e1")) == (1, [])
     stage.hear("session.updated", session={})
-    stage.hear("conversation.item.added", item=OTHER)
-    assert [len(stage.results(key)) for key in ("e0", "e1", "e2")] == [1, 1, 1]
+    assert [len(stage.results(key)) for key in ("e0", "e1")] == [1, 1]
 
 
 # -- refusals --
@@ -303,6 +298,55 @@ def test_an_item_that_says_something_else_is_no_answer(item: dict[str, Any]) -> 
     stage = editing(HELLO)
     stage.hear("conversation.item.added", item={"id": "theirs", **item})
     assert stage.results("e0") == []
+
+
+IMAGE = "data:image/png;base64,AAAA"
+SEEN = {"type": "input_image"}
+
+
+@pytest.mark.parametrize("told", [[{**SEEN, "image_url": IMAGE}], [SEEN]], ids=["whole", "bare"])
+def test_an_image_is_known_by_itself_or_by_being_one(told: list[dict[str, Any]]) -> None:
+    part = ContentPart(type="input_image", image_url=IMAGE)
+    stage = editing(asked_for(type="message", id="i1", role="user", content=[part]))
+    stage.hear("conversation.item.added", item={"id": "x", **said("Look"), "content": []})
+    stage.hear(
+        "conversation.item.added",
+        item={"id": "y", **said(""), "content": [{**SEEN, "image_url": "data:another"}]},
+    )
+    assert stage.results("e0") == []
+    stage.hear("conversation.item.added", item={"id": "theirs", **said(""), "content": told})
+    assert len(stage.results("e0")) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ({"id": "X", **said("Hello")}, {"id": "X", **said("Hello")}),
+        ({"id": "X", **said("Hello")}, {"id": "theirs", **said("Hello")}),
+        ({"id": "X", "type": 7}, {"id": "X", "type": "message"}),
+    ],
+    ids=["named", "renamed", "unreadable"],
+)
+def test_an_item_by_hand_is_answered_like_any_other(
+    raw: dict[str, Any], told: dict[str, Any]
+) -> None:
+    stage = Stage()
+    event = ce.RawClientEvent({"type": "conversation.item.create", "item": raw})
+    stage.do(inp.Edit("by hand", event))
+    if told["id"] == "X":
+        stage.edit("e0", HELLO[0], **HELLO[1])
+    stage.hear("conversation.item.added", item=told)
+    assert (len(stage.results("by hand")), len(stage.results("e0"))) == (1, 0)
+
+
+def test_an_item_without_a_name_is_answered_by_no_other() -> None:
+    stage = speaking()
+    raw: dict[str, Any] = {"id": None, "type": "message", "role": "system", "content": []}
+    event = ce.RawClientEvent({"type": "conversation.item.create", "item": raw})
+    stage.do(inp.Edit("e", event))
+    stage.hear("conversation.item.added", item={"id": "i1", "type": "message", "role": "assistant"})
+    stage.hear("conversation.item.added", item={"id": "i9", "type": "message", "role": "user"})
+    assert stage.results("e") == []
 
 
 def test_an_item_that_says_nothing_is_known_by_its_name_alone() -> None:

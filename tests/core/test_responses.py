@@ -98,6 +98,7 @@ MAY_RETRY = [
 def test_a_failure_that_may_pass_is_asked_again(state: State, trigger: Trigger) -> None:
     responses = Responses(Timeouts())
     machine = machine_in(responses, state, retries=1)
+    machine.by_order = False
     facts = Facts(EVENT, PASSING, named=True)
     assert TABLE[state][trigger].to is State.QUEUED
     effects = list(responses.apply(1.0, machine, trigger, facts))

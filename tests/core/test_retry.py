@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rejoinder.core import effects as ef
+from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Cancelled, Completed, Lost, Outcome, Rejected, TimedOut
 from rejoinder.core.responses import KEY
-from tests.core.stage import Stage
+from tests.core.stage import Stage, echoing
 
 LIMITED = {"code": "rate_limit_exceeded", "message": "Rate limit reached. Try again in 1.2s."}
 CRASHED = {"type": "server_error", "message": "The server had an error."}
@@ -118,7 +119,15 @@ def test_each_pause_is_twice_the_one_before() -> None:
 
 @pytest.mark.parametrize(
     ("words", "pause"),
-    [("try again in 20ms", 0.02), ("Please Try Again In 1 s.", 1.0), ("try again in 0.1m", 6.0)],
+    [
+        ("try again in 20ms", 0.02),
+        ("try again in 500 milliseconds", 0.5),
+        ("Please Try Again In 1 s.", 1.0),
+        ("Please try again in 5 seconds", 5.0),
+        ("Please try again in 0.1m", 6.0),
+        ("Please try again in 0m2.5s.", 2.5),
+        ("Please try again in 0h0m1s or later", 1.0),
+    ],
 )
 def test_the_servers_hint_is_the_pause(words: str, pause: float) -> None:
     stage = asking()
@@ -127,6 +136,22 @@ def test_the_servers_hint_is_the_pause(words: str, pause: float) -> None:
     assert stage.creates() == ["a.1"]
     stage.wait(0.001)
     assert stage.creates() == ["a.1", "a.2"]
+
+
+@pytest.mark.parametrize("words", ["6m0s", "2 minutes", "1h", "a moment", "10.1s"])
+def test_a_hint_beyond_the_deadline_or_beyond_reading_is_no_pause(words: str) -> None:
+    stage = asking()
+    stage.error(code="rate_limit_exceeded", message=f"Please try again in {words}.", event_id="a.1")
+    assert isinstance(stage.outcome(), Rejected)
+
+
+def test_a_pause_is_bounded_however_often_it_was_doubled() -> None:
+    stage = asking(2000)
+    for number in range(1, 1500):
+        stage.error(type="server_error", message="try again in 1ms", event_id=f"a.{number}")
+        stage.wait(0.001)
+    stage.error(**CRASHED, event_id="a.1500")
+    assert isinstance(stage.outcome(), Rejected)
 
 
 def test_by_itself_nothing_is_asked_again() -> None:
@@ -192,6 +217,134 @@ def test_a_retry_does_not_prolong_the_first_deadline() -> None:
     outcome = stage.outcome()
     assert isinstance(outcome, TimedOut)
     assert (outcome.why, outcome.asked) == ("created", 2)
+
+
+def test_the_deadline_of_the_queue_bounds_a_retry_too() -> None:
+    stage = Stage(timeouts=Timeouts(queue=5.0))
+    stage.ask(retries=1)
+    stage.error(code="rate_limit_exceeded", message="try again in 5s", event_id="a.1")
+    assert isinstance(stage.outcome(), Rejected)
+
+
+def test_a_busy_refusal_of_the_retry_does_not_move_the_first_deadline() -> None:
+    stage = echoing()
+    stage.ask(retries=1)
+    asked_at = stage.now
+    stage.error(**CRASHED, event_id="a.1")
+    stage.wait(0.25)
+    stage.created("r_server", None)
+    stage.error(code="conversation_already_has_active_response", event_id="a.2")
+    for _ in range(5):
+        stage.wait(1.0)
+        stage.text("on and on", "r_server")
+    stage.done("r_server")
+    assert stage.creates()[-1] == "a.3"
+    stage.wait(asked_at + 9.99 - stage.now)
+    assert not stage.settled()
+    stage.wait(0.01)
+    assert isinstance(stage.outcome(), TimedOut)
+
+
+def test_a_retry_that_times_out_says_why_there_was_one() -> None:
+    stage = asking()
+    refused(stage)
+    stage.wait(10.0)
+    outcome = stage.outcome()
+    assert isinstance(outcome, TimedOut)
+    assert outcome.cause is not None
+    assert outcome.cause.code == LIMITED["code"]
+
+
+@pytest.mark.parametrize("conversation", ["auto", "none"])
+def test_who_does_not_wait_for_others_waits_for_the_end_of_its_own_first_try(
+    conversation: str,
+) -> None:
+    stage = Stage()
+    stage.ask(wait=False, retries=1, conversation=conversation)
+    stage.created(conversation_id="conv_1" if conversation == "auto" else None)
+    crashed(stage)
+    stage.wait(0.3)
+    stage.done("r1", "cancelled")
+    assert stage.creates() == ["a.1", "a.2"]
+    assert answered(stage).ok
+
+
+def test_a_leftover_out_of_band_holds_up_nobody() -> None:
+    stage = asking(conversation="none")
+    stage.created(conversation_id=None)
+    crashed(stage)
+    stage.ask("b")
+    assert stage.creates() == ["a.1", "b.1"]
+
+
+LATE: dict[str, Failing] = {
+    "refused-again": refused,
+    "ended-by-key": failed_unborn,
+    "crashed-by-key": lambda stage: stage.hear(
+        "response.error", metadata={KEY: "a"}, error=CRASHED
+    ),
+    "crashed-by-event": crashed_unborn,
+    "busy": lambda stage: stage.error(
+        code="conversation_already_has_active_response", event_id="a.1"
+    ),
+}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["in-the-pause", "afterwards"])
+@pytest.mark.parametrize("name", LATE)
+def test_a_late_word_about_the_first_try_says_nothing_of_the_second(name: str, again: bool) -> None:
+    stage = asking(2)
+    refused(stage)
+    if again:
+        stage.wait(1.2)
+    LATE[name](stage)
+    assert not stage.settled()
+    stage.wait(1.2)
+    assert stage.creates() == ["a.1", "a.2"]
+    assert answered(stage).asked == 2
+
+
+def test_the_end_of_a_response_that_was_named_only_by_its_failure_is_late() -> None:
+    stage = asking()
+    stage.hear("response.error", response_id="r1", metadata={KEY: "a"}, error=CRASHED)
+    stage.wait(0.25)
+    failed(stage)
+    assert stage.odd() == ["late"]
+    assert not stage.settled()
+
+
+def test_the_second_try_is_measured_by_itself_and_the_first_told_by_its_name() -> None:
+    stage = born()
+    stage.wait(2.0)
+    failed(stage, id=None, metadata={KEY: "a"})
+    stage.wait(0.25)
+    stage.created("r2")
+    stage.done("r2")
+    first, second = stage.notices(ef.ResponseEnded)
+    assert (first.response.id, first.created_at, first.ended_at) == ("r1", 0.0, 2.0)
+    assert (second.response.id, second.created_at) == ("r2", 2.25)
+
+
+@pytest.mark.parametrize("response_id", [None, "r1"])
+@pytest.mark.parametrize("failing", [failed, crashed])
+def test_a_cancel_by_hand_in_the_pause_is_the_end(
+    failing: Failing, response_id: str | None
+) -> None:
+    stage = born()
+    failing(stage)
+    stage.stop(response_id)
+    assert isinstance(stage.outcome(), Cancelled)
+    stage.wait(60.0)
+    assert stage.creates() == ["a.1"]
+
+
+def test_what_was_taken_for_ours_by_order_is_not_asked_again() -> None:
+    stage = asking()
+    stage.created("r1", None)
+    failed(stage)
+    assert not stage.outcome().ok
+    stage.wait(10.0)
+    assert stage.creates() == ["a.1"]
 
 
 def test_a_retry_that_finds_the_conversation_taken_waits_no_longer_than_that_deadline() -> None:

@@ -111,9 +111,9 @@ def test_the_end_settles_everything_before_it_is_told(end: inp.Input, close: Clo
         inp.Say(CLEAR),
         inp.Say(ce.RawClientEvent({"type": "x"})),
         inp.Cancel(("a", "queued")),
-        inp.Stop(),
-        inp.Stop("r1"),
-        inp.Stop("unheard-of"),
+        inp.Stop("stop"),
+        inp.Stop("stop", "r1"),
+        inp.Stop("stop", "unheard-of"),
         inp.Abandon("a", ErrorBody()),
     ],
 )

@@ -15,9 +15,11 @@ from livekit.agents.metrics import RealtimeModelMetrics, STTMetrics
 from rejoinder.core.outcomes import Outcome
 from rejoinder.livekit import RealtimeModel, RealtimeSession, ReplyCreatedEvent, ReplyError
 from rejoinder.server.audio import tone
+from rejoinder.server.catalogue import point
 from rejoinder.server.faults import Fault
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import ServedSession, Server, serve
+from rejoinder.server.strikes import under_another_id
 from rejoinder.wire.client_events import ClientEventBase, ResponseCancel
 
 VAD = {"type": "server_vad", "silence_duration_ms": 300}
@@ -178,6 +180,15 @@ def messages(*texts: str) -> llm.ChatContext:
 async def weather(city: str) -> str:
     """The weather in a city."""
     return f"sunny in {city}"
+
+
+def renaming() -> list[Fault]:
+    """A server that gives every item an id of its own."""
+    events = ("conversation.item.added", "conversation.item.done")
+    return [
+        Fault("renaming", point(f"instead-{event}:0"), under_another_id, response=None)
+        for event in events
+    ]
 
 
 async def transcripts_of(talk: Talk) -> list[llm.InputTranscriptionCompleted]:

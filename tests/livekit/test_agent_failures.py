@@ -6,15 +6,16 @@ import asyncio
 from typing import Any
 
 import pytest
-from livekit.agents import AgentSession, llm
+from livekit.agents import AgentSession, function_tool, llm
 from livekit.agents.voice import SpeechHandle
 
 from rejoinder.core.outcomes import Failed, Incomplete, TimedOut
 from rejoinder.demo.agent import Captions, Ear, Mouth, conversation
-from rejoinder.livekit import RealtimeModel, ReplyError, SessionEnded
+from rejoinder.livekit import RealtimeModel, RealtimeSession, ReplyError, SessionEnded
 from rejoinder.server.script import Call, Refuse, Script, Speech, Turn, after_tool
 from rejoinder.server.serve import serve
 from rejoinder.testing import Run
+from rejoinder.wire.client_events import ResponseCreate
 from tests.livekit.line import COMPLAINT, HOURS, VAD, Shop, calling
 
 
@@ -243,5 +244,50 @@ def test_the_fallback_adapter_goes_on_with_another_model(run: Run) -> None:
 
                 assert following.exception() is None
                 assert captions.lines == ["I am here."]
+
+    run(main())
+
+
+class Curious(Shop):
+    """Has a tool that asks aside, and does not mind if that fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: llm.RealtimeError | None = None
+
+    @function_tool
+    async def wonder(self) -> None:
+        """Wonders."""
+        realtime = self.realtime_llm_session
+        assert isinstance(realtime, RealtimeSession)
+        try:
+            event = await realtime.generate_reply(conversation="none", modalities=["text"])
+            async for message in event.message_stream:
+                async for _ in message.text_stream:
+                    pass
+        except llm.RealtimeError as error:
+            self.error = error
+
+
+@pytest.mark.parametrize(
+    "fault", ["response-error@created#2", "response-error@text:1#2"], ids=["before", "after"]
+)
+def test_what_fails_beside_the_conversation_is_no_failure_of_the_speech(
+    run: Run, fault: str
+) -> None:
+    script = Script(
+        Turn("Is it so?", Call("wonder", {})),
+        Turn(lambda prompt: prompt.out_of_band, Speech("I wonder.")),
+    )
+
+    async def main() -> None:
+        curious = Curious()
+        async with calling(fault, script=script, agent=curious) as call:
+            speech = await call.answer()
+
+            assert speech.exception() is None
+            assert (curious.error is not None) == (fault == "response-error@created#2")
+            assert len(call.said(ResponseCreate)) == 1
+            assert call.errors == []
 
     run(main())

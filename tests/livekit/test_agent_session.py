@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from livekit import rtc
 from livekit.agents import Agent, function_tool, llm
 
 from rejoinder.core.outcomes import Completed
@@ -228,5 +229,22 @@ def test_closing_in_mid_speech_leaves_nothing_behind(run: Run) -> None:
             await call.session.aclose()
 
             assert speech.done()
+
+    run(main())
+
+
+def test_a_video_does_not_hide_what_the_user_says(run: Run) -> None:
+    frame = rtc.VideoFrame(8, 8, rtc.VideoBufferType.RGBA, bytes(8 * 8 * 4))
+    script = Script(Turn("When are you open?", Speech(HOURS)))
+
+    async def main() -> None:
+        async with calling(script=script, input_audio_transcription=None) as call:
+            call.realtime.push_video(frame)
+            await call.answer()
+            agent = call.session.current_agent
+            await agent.update_chat_ctx(agent.chat_ctx.copy())
+
+            roles = [item.role for item in call.server.sessions[0].core.conversation.items()]
+            assert roles == ["user", "user", "assistant"]
 
     run(main())

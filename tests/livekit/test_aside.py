@@ -8,6 +8,7 @@ import pytest
 from livekit.agents import llm
 
 from rejoinder.core.outcomes import Cancelled, Completed, Rejected, TimedOut
+from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import ReplyCreatedEvent, ReplyError
 from rejoinder.server.script import Pause, Refuse, Script, Speech, Turn
 from rejoinder.testing import Run
@@ -66,7 +67,7 @@ def test_it_fails_to_who_waits_for_it(run: Run) -> None:
             with pytest.raises(ReplyError, match=r"Too loud\.") as failure:
                 await talk.session.generate_reply(conversation="none")
             assert isinstance(failure.value.outcome, Rejected)
-            assert talk.reports == [(True, "invalid_value")]
+            assert talk.errors == []
 
     run(main())
 
@@ -111,6 +112,59 @@ def test_a_response_asked_for_by_hand_waits_its_turn_and_is_spoken(run: Run) -> 
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("modalities", "asked", "spoken"),
+    [(["text"], ["audio"], True), (["audio"], ["text"], False)],
+)
+def test_it_is_spoken_or_written_as_it_was_asked_for(
+    run: Run, modalities: list[str], asked: list[str], spoken: bool
+) -> None:
+    async def main() -> None:
+        async with talking(modalities=modalities) as talk:
+            created = first(talk.session, "generation_created")
+            body = {"output_modalities": asked}
+            talk.session.send_event({"type": "response.create", "response": body})
+            heard = await talk.listen(await created, Heard())
+
+            assert heard.text == WORDS
+            assert (heard.audio_seconds > 0) is spoken
+
+    run(main())
+
+
+def test_events_typed_or_plain_are_all_one(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            created = first(talk.session, "generation_created")
+            talk.session.send_event(ResponseCreate())
+            assert (await talk.listen(await created, Heard())).text == WORDS
+
+    run(main())
+
+
+def test_the_same_name_twice_is_two_events(run: Run) -> None:
+    refusing = Turn(lambda prompt: prompt.out_of_band, Refuse("invalid_value", "Too loud."))
+    script = Script(refusing, otherwise=Turn(None, Speech(WORDS, lasting=3.0)))
+
+    async def main() -> None:
+        async with talking(script=script) as talk:
+            created = first(talk.session, "generation_created")
+            talk.session.send_event({"type": "response.create", "event_id": "app"})
+            event = await created
+            aside = {"conversation": "none"}
+            talk.session.send_event(
+                {"type": "response.create", "event_id": "app", "response": aside}
+            )
+            heard = await talk.listen(event, Heard())
+
+            assert isinstance(heard.outcome, Completed)
+            assert talk.reports == [(True, "invalid_value")]
+            first_id, second_id = (create.event_id for create in talk.said(ResponseCreate))
+            assert first_id == "app" != second_id
+
+    run(main())
+
+
 def test_one_that_is_refused_is_an_error_event(run: Run) -> None:
     async def main() -> None:
         async with talking("refused") as talk:
@@ -145,6 +199,53 @@ def test_a_cancel_by_hand_hits_the_response_of_the_conversation(run: Run) -> Non
             heard = await talk.listen(event, Heard())
             assert isinstance(heard.outcome, Cancelled)
             assert talk.cancelled == [event.response_id]
+
+    run(main())
+
+
+def test_a_configuration_by_hand_is_known(run: Run) -> None:
+    async def main() -> None:
+        async with talking(speed=1.2) as talk:
+            heard = {"input": {"turn_detection": None}, "output": {"speed": 0.8}}
+            said = {"type": "realtime", "output_modalities": ["text"], "audio": heard}
+            talk.session.send_event({"type": "session.update", "session": said})
+            assert not talk.session.capabilities.turn_detection
+            assert not talk.session.capabilities.audio_output
+            await talk.session.update_options(speed=1.2)
+            assert talk.peer.core.settings.config["audio"]["output"]["speed"] == 1.2
+
+    run(main())
+
+
+def test_a_configuration_by_hand_that_is_refused_is_forgotten(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            told = first(talk.session, "error")
+            said = {"type": "realtime", "output_modalities": ["text"], "colour": 1}
+            talk.session.send_event({"type": "session.update", "session": said})
+            assert not talk.session.capabilities.audio_output
+            assert (await told).error.code == "unknown_parameter"
+            assert talk.session.capabilities.audio_output
+
+    run(main())
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["cycle", "deep"])
+def test_what_has_no_end_is_no_event(run: Run, deep: bool) -> None:
+    event: dict[str, object] = {"type": "x.y"}
+    inner = event
+    for _ in range(5000 if deep else 0):
+        below: dict[str, object] = {}
+        inner["below"] = below
+        inner = below
+    if not deep:
+        event["below"] = event
+
+    async def main() -> None:
+        async with talking() as talk:
+            with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
+                talk.session.send_event(event)
+            assert (await talk.reply()).text == WORDS
 
     run(main())
 

@@ -42,10 +42,10 @@ def named(*changes: Create | Delete) -> list[str]:
     ]
 
 
-def test_the_same_id_twice_is_planned_once_and_harms_nothing() -> None:
-    twice = context(message("a"), message("a"), message("b"))
-    assert named(*plan([message("a"), message("b")], twice)) == []
-    assert named(*plan([message("b")], twice))[0] == f"+a after {FIRST}"
+def test_the_same_id_twice_counts_once() -> None:
+    twice = context(message("b"), message("b"), message("a"), message("b"))
+    assert plan([message("b"), message("a")], twice) == []
+    assert named(*plan([message("a")], twice)) == [f"+b after {FIRST}"]
 
 
 def test_nothing_to_do() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+from livekit import rtc
 from livekit.agents import llm
 
 from rejoinder.testing import Run
@@ -14,7 +15,8 @@ from rejoinder.wire.client_events import (
     ConversationItemDelete,
     ConversationItemTruncate,
 )
-from tests.livekit.talk import Talk, messages, talking
+from tests.livekit.far_end import face_to_face
+from tests.livekit.talk import Talk, first, messages, renaming, talking
 
 
 def on_the_server(talk: Talk) -> list[str]:
@@ -151,5 +153,66 @@ def test_truncation_of_a_written_reply(run: Run) -> None:
             kept = talk.session.chat_ctx.items[0]
             assert isinstance(kept, llm.ChatMessage)
             assert (kept.id, kept.content) == (message.id, ["Good morning"])
+
+    run(main())
+
+
+FRAME = rtc.VideoFrame(8, 8, rtc.VideoBufferType.RGBA, bytes(8 * 8 * 4))
+
+
+@pytest.mark.parametrize("renames", [False, True])
+def test_an_item_is_told_to_stand_behind_one_that_was_told(run: Run, renames: bool) -> None:
+    async def main() -> None:
+        async with talking(*(renaming() if renames else ())) as talk:
+            added: list[llm.RemoteItemAddedEvent] = []
+            talk.session.on("remote_item_added", added.append)
+            talk.session.push_video(FRAME)
+            await talk.session.update_chat_ctx(messages("a", "b"))
+            talk.session.push_video(FRAME)
+            await talk.reply()
+
+            told = [event.item.id for event in added]
+            assert [event.previous_item_id for event in added] == [None, *told[:-1]]
+            assert told[:2] == ["item_a", "item_b"]
+            assert len(told) == 3
+
+    run(main())
+
+
+def test_what_is_said_after_a_frame_stands_behind_it(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            talk.session.push_video(FRAME)
+            await talk.session.update_chat_ctx(messages("a"))
+            talk.session.push_video(FRAME)
+            await talk.session.update_chat_ctx(messages("a", "b", "c"))
+            await talk.session.update_chat_ctx(messages("a", "x", "b", "c"))
+
+            first, second = (
+                i for i in on_the_server(talk) if not i.startswith("item_"[:5]) or len(i) > 7
+            )
+            assert on_the_server(talk) == [first, "item_a", "item_x", second, "item_b", "item_c"]
+
+    run(main())
+
+
+def test_the_name_of_an_item_that_has_left_is_forgotten(run: Run) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            said = {"type": "message", "role": "user", "content": [{"text": "a"}]}
+            for _ in range(2):
+                update = asyncio.ensure_future(face.session.update_chat_ctx(messages("a")))
+                create = await face.peer.hear("conversation.item.create")
+                assert create["item"]["id"] == "item_a"
+                await face.peer.say("conversation.item.added", item={**said, "id": "theirs"})
+                await update
+                left = asyncio.ensure_future(face.session.update_chat_ctx(messages()))
+                assert (await face.peer.hear("conversation.item.delete"))["item_id"] == "theirs"
+                await face.peer.say("conversation.item.deleted", item_id="theirs")
+                await left
+            await face.peer.say("conversation.item.added", item={**said, "id": "theirs"})
+            await first(face.session, "remote_item_added")
+
+            assert [item.id for item in face.session.chat_ctx.items] == ["theirs"]
 
     run(main())

@@ -187,11 +187,12 @@ def test_w14_an_azure_option_without_a_key_of_azures_is_refused(options: dict[st
         RealtimeModel(base_url="https://r.openai.azure.com", **options)
 
 
+@pytest.mark.parametrize("dot", ["", "."])
 @pytest.mark.parametrize("variable", [True, False])
 def test_w14_a_plain_model_sends_no_key_of_the_environments_to_azure(
-    environment: pytest.MonkeyPatch, variable: bool
+    environment: pytest.MonkeyPatch, variable: bool, dot: str
 ) -> None:
-    home = "https://r.openai.azure.com/openai/v1"
+    home = f"https://R.openai.azure.com{dot}/openai/v1"
     if variable:
         environment.setenv("OPENAI_BASE_URL", home)
     given: dict[str, Any] = {} if variable else {"base_url": home}
@@ -199,7 +200,7 @@ def test_w14_a_plain_model_sends_no_key_of_the_environments_to_azure(
         RealtimeModel(**given)
 
     assert THEIRS not in str(raised.value)
-    assert RealtimeModel(api_key=KEY, **given).provider == "r.openai.azure.com"
+    assert RealtimeModel(api_key=KEY, **given).provider == f"R.openai.azure.com{dot}"
 
 
 def test_w15_a_version_in_the_environment_does_not_make_a_plain_model_azures(

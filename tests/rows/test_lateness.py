@@ -16,13 +16,12 @@ from rejoinder.server.catalogue import point
 from rejoinder.server.effects import Send
 from rejoinder.server.faults import Act, Fault, Scene
 from rejoinder.server.script import Script, Speech, Turn
-from rejoinder.server.strikes import under_another_id
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ConversationItemCreate, ConversationItemDelete
 from tests.livekit.far_end import face_to_face
 from tests.livekit.line import HOURS, VAD, calling
 from tests.livekit.promise import AT_ONCE, failed_before_output, under, unharmed
-from tests.livekit.talk import Heard, Talk, messages, talking
+from tests.livekit.talk import Heard, Talk, messages, renaming, talking
 
 HALF_A_PAIR = "\ud800"
 
@@ -192,15 +191,8 @@ def test_t14_interrupted_before_it_said_what_it_is(run: Run) -> None:
 
 
 def test_t9_an_item_acknowledged_under_another_id(run: Run) -> None:
-    faults = [
-        Fault(
-            "renamed", point(f"instead-conversation.item.{told}:0"), under_another_id, response=None
-        )
-        for told in ("added", "done")
-    ]
-
     async def main() -> None:
-        async with talking(*faults) as talk:
+        async with talking(*renaming()) as talk:
             added: list[llm.RemoteItemAddedEvent] = []
             talk.session.on("remote_item_added", added.append)
             loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from livekit import rtc
 from livekit.agents import llm
 
 from rejoinder.testing import Run
-from rejoinder.wire.client_events import ConversationItemCreate
+from rejoinder.wire.client_events import ConversationItemCreate, ConversationItemDelete
 from tests.core.stage import Stage, echoing
 from tests.livekit.far_end import face_to_face
 from tests.livekit.promise import under, unharmed
@@ -22,6 +22,7 @@ from tests.livekit.talk import (
     first,
     messages,
     microphone,
+    renaming,
     talking,
     transcripts_of,
 )
@@ -145,16 +146,49 @@ def test_d7_a_transcription_that_fails_before_its_first_word(run: Run) -> None:
     run(main())
 
 
-def test_m3_a_video_without_end(run: Run) -> None:
-    frame = rtc.VideoFrame(8, 8, rtc.VideoBufferType.RGBA, bytes(8 * 8 * 4))
+FRAME = rtc.VideoFrame(8, 8, rtc.VideoBufferType.RGBA, bytes(8 * 8 * 4))
 
+
+def test_m3_a_video_for_hours_leaves_nothing_behind(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            for _ in range(60):
+                talk.session.push_video(FRAME)
+                await talk.session.update_chat_ctx(llm.ChatContext.empty())
+
+            frames = [event.item.id for event in talk.said(ConversationItemCreate)]
+            assert len(frames) == 60
+            deleted = [event.item_id for event in talk.said(ConversationItemDelete)]
+            assert deleted == frames[:28]
+            assert [item.id for item in talk.session.chat_ctx.items] == frames[28:]
+
+    run(main())
+
+
+def test_m3_frames_are_known_under_another_id_too(run: Run) -> None:
+    async def main() -> None:
+        async with talking(*renaming()) as talk:
+            added: list[llm.RemoteItemAddedEvent] = []
+            talk.session.on("remote_item_added", added.append)
+            for _ in range(32):
+                talk.session.push_video(FRAME)
+                await talk.session.update_chat_ctx(messages("a"))
+
+            assert talk.said(ConversationItemDelete) == []
+            assert len(talk.session.chat_ctx.items) == 33
+            assert [told.item.id for told in added] == ["item_a"]
+
+    run(main())
+
+
+def test_m3_a_video_without_end(run: Run) -> None:
     async def main() -> None:
         async with talking() as talk:
             added: list[llm.RemoteItemAddedEvent] = []
             talk.session.on("remote_item_added", added.append)
             await talk.session.update_chat_ctx(messages("a"))
             for _ in range(40):
-                talk.session.push_video(frame)
+                talk.session.push_video(FRAME)
             await talk.session.update_chat_ctx(messages("a", "b"))
             await talk.reply()
 

@@ -14,10 +14,11 @@ from msgspec import UNSET
 from rejoinder.client import options as opt
 from rejoinder.errors import ConfigurationError
 from rejoinder.wire import client_events as ce
-from rejoinder.wire import codec
+from rejoinder.wire import codec, flat, lenient
 from rejoinder.wire.response import ResponseParams
+from rejoinder.wire.session import SessionConfig
 
-__all__ = ["appended", "params", "plain", "stopped"]
+__all__ = ["appended", "configuration", "params", "plain", "stopped"]
 
 
 def plain(event: ce.ClientEvent | ce.RawClientEvent | Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +27,12 @@ def plain(event: ce.ClientEvent | ce.RawClientEvent | Mapping[str, Any]) -> dict
     opt.checked("event", typed)
     copied: dict[str, Any] = msgspec.json.decode(codec.encode(typed))
     return copied
+
+
+def configuration(raw: dict[str, Any]) -> SessionConfig | None:
+    """What a `session.update` says of the session, as far as it can be read."""
+    said = raw.get("session")
+    return lenient.build(SessionConfig, flat.nested(said)) if isinstance(said, dict) else None
 
 
 def params(raw: dict[str, Any]) -> ResponseParams:

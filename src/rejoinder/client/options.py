@@ -45,6 +45,8 @@ _KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 _SAMPLE_BYTES = {"audio/pcm": 2, "audio/pcmu": 1, "audio/pcma": 1}
 _PCM_RATE = 24_000
 
+_MOST_RETRIES = 100
+
 _MOST_METADATA = 15
 """Sixteen pairs are allowed (OpenAI Realtime reference), and one is ours."""
 
@@ -142,8 +144,10 @@ def policy(busy: Busy, retries: int) -> Policy:
     """The policy that these options stand for."""
     if busy not in ("wait", "fail"):
         raise ConfigurationError("busy must be 'wait' or 'fail'")
-    if type(retries) is not int or retries < 0:
-        raise ConfigurationError("retries must be a whole number: 0, the default, asks only once")
+    if type(retries) is not int or not 0 <= retries <= _MOST_RETRIES:
+        raise ConfigurationError(
+            f"retries must be a whole number up to {_MOST_RETRIES}: 0, the default, asks only once"
+        )
     return Policy(busy == "wait", retries)
 
 
@@ -197,7 +201,7 @@ def checked(name: str, event: ClientEvent | RawClientEvent) -> None:
     """Raises `ConfigurationError` when the event cannot be sent or does not fit the protocol."""
     try:
         frame = codec.encode(event)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ConfigurationError(f"{name} cannot be written as JSON: {error}") from error
     read = codec.decode_client(frame)
     # A mapping is sent as it is, for servers that know more than we do; only a name it must have.

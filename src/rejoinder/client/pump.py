@@ -144,6 +144,7 @@ class Pump:
         frame = codec.encode(event, self.dialect)
         if self._listeners.on_event_out is not None:
             other = guarded(self._listeners.on_event_out, event, frame)
+            other = other.encode() if isinstance(other, str) else other
             frame = other if isinstance(other, bytes) else frame
         if not self.link.outbox.put(frame) and self.ended is None:
             most = f"{MOST_OUTBOUND >> 20} MiB"

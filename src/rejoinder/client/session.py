@@ -320,12 +320,14 @@ class Session:
         """
         self._check()
         raw = by_hand.plain(event)
+        if self._own(raw) is None:
+            raw.pop("event_id", None)
         if raw["type"] == "response.create":
             return self._ask(by_hand.params(raw), sink, ce.RawClientEvent(raw))
         if raw["type"] in EDITS:
             return self._edit_by_hand(raw)
         if raw["type"] == "response.cancel":
-            self._pump.step(inp.Stop(by_hand.stopped(raw)))
+            self._pump.step(inp.Stop(self._own(raw) or _name("rj"), by_hand.stopped(raw)))
         else:
             self._pump.step(inp.Say(by_hand.appended(raw)))
         return None
@@ -355,12 +357,19 @@ class Session:
         self._pump.step(inp.Ask(key, params, policy.waits, policy.retries, given))
         return response
 
+    def _own(self, raw: dict[str, Any]) -> str | None:
+        """The event id that the application gave, unless it stands for something else that is still to
+        be answered: then an answer could not be told from the other's."""
+        own = raw.get("event_id")
+        usable = isinstance(own, str) and own and not self._pump.core.taken(own)
+        return own if usable else None
+
     def _edit_by_hand(self, raw: dict[str, Any]) -> Edit:
-        own, item, item_id = raw.get("event_id"), raw.get("item"), raw.get("item_id")
-        taken = not isinstance(own, str) or not own or own in self._pump.waiting.edits
-        key = _name("rj") if taken else str(own)
+        item, item_id, key = raw.get("item"), raw.get("item_id"), self._own(raw) or _name("rj")
         if isinstance(item, dict):
-            item_id = item.setdefault("id", _name("item"))
+            item_id = item["id"] = item.get("id") or _name("item")
+        said = by_hand.configuration(raw) if raw["type"] == "session.update" else None
+        self._sample_bytes = opt.sample_bytes(said) or self._sample_bytes
         edit = self._pump.waiting.edit(key, item_id if isinstance(item_id, str) else None)
         self._pump.step(inp.Edit(key, ce.RawClientEvent({**raw, "event_id": key})))
         return edit

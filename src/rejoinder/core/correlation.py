@@ -7,7 +7,7 @@ unanswered create at a time, and what comes unnamed is its answer only if nothin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,8 @@ from rejoinder.core.responses import KEY, Responses, cancel_id
 from rejoinder.core.verdict import OURS, Facts
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.response import ErrorBody, ResponseObject
+
+Metadata: TypeAlias = dict[str, Any] | None
 
 _UNDER_WAY = (State.ACTIVE, State.CANCELLING, State.DRAINING)
 _SUPERSEDED = ErrorBody(
@@ -118,9 +120,8 @@ class Correlation(msgspec.Struct):
 
     def ending(self, response: ResponseObject) -> Machine | None:
         """Whose end a `response.done` is, in whatever shape it comes."""
-        key = self._key(response.metadata)
-        if response.id or key:
-            return self._ended(response.id, key)
+        if response.id or self._key(response.metadata):
+            return self._ended(response.id, response.metadata)
         meant = self._nameless()
         return meant[0] if len(meant) == 1 else None
 
@@ -129,7 +130,7 @@ class Correlation(msgspec.Struct):
         response = event.response
         machine = self.ending(response)
         if machine is not None:
-            named = self._names(machine, response.id, self._key(response.metadata))
+            named = self._names(machine, response.id, response.metadata)
             facts = Facts(event, response=response, named=named)
             yield from self.responses.apply(now, machine, Trigger.DONE, facts)
         elif response.id or self._key(response.metadata):
@@ -147,14 +148,16 @@ class Correlation(msgspec.Struct):
 
     def failed(self, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
         """`response.error` and its kin: terminal, whomever it names."""
-        error, key = event.error, self._key(event.metadata)
+        error, response_id, metadata = event.error, event.response_id, event.metadata
         sent, facts = self.sent_as(error.event_id), Facts(event, event.error)
-        machine = self._ended(event.response_id, key) or sent
+        machine = self._ended(response_id, metadata) or sent
         if machine is not None:
-            named = machine is sent or self._names(machine, event.response_id, key)
+            named = machine is sent or self._names(machine, response_id, metadata)
             facts = Facts(event, error, named=named)
             yield from self.responses.apply(now, machine, Trigger.FAILED, facts)
-        elif event.response_id or key:
+            if response_id and self.responses.named(response_id) is None:
+                self.responses.remember(response_id)  # its own end may follow
+        elif response_id or self._key(metadata) or self.is_ours(error.event_id):
             yield ef.Announce(ef.Odd("foreign", event))
         else:
             yield from self._failed_nobody(now, event, facts)
@@ -170,21 +173,30 @@ class Correlation(msgspec.Struct):
         if not meant:
             yield ef.Announce(ef.Odd("odd", event))
 
-    def _ended(self, response_id: str | None, key: str | None) -> Machine | None:
+    def _ended(self, response_id: str | None, metadata: Metadata) -> Machine | None:
         """Who is meant by an end: by id, by key, or as the only one there is."""
+        key, send = self._sent(metadata)
         known = self.responses.named(response_id)
         if known is not None or (response_id or "") in self.responses.past:
             return known
         if key is not None:
-            keyed = self.responses.machines.get(key)
+            keyed = self._unanswered(key, send)
             fits = keyed is not None and not (response_id and keyed.response_id)
             return keyed if fits else None
         alive = [m for m in self.responses.machines.values() if m.state is not State.QUEUED]
         alone = response_id and len(alive) == 1 and alive[0].state is State.REQUESTED
         return alive[0] if alone else None
 
-    def _names(self, machine: Machine, response_id: str | None, key: str | None) -> bool:
+    def _unanswered(self, key: str, send: int) -> Machine | None:
+        """The machine of a key, if this send of it has not been answered: a late word about an earlier
+        one says nothing of the one that is out, or will be."""
+        machine = self.responses.machines.get(key)
+        answered = machine is None or machine.state is State.QUEUED or send < machine.sends
+        return None if answered else machine
+
+    def _names(self, machine: Machine, response_id: str | None, metadata: Metadata) -> bool:
         """Whether these are names of this response, and not just of the only one there could be."""
+        key, _ = self._sent(metadata)
         return machine.key == key or self.responses.named(response_id) is machine
 
     # -- errors --
@@ -228,15 +240,30 @@ class Correlation(msgspec.Struct):
             yield from self.responses.apply(now, machine, Trigger.BLAMED, facts)
 
     def sent_as(self, event_id: str | None) -> Machine | None:
-        """The machine whose latest create had this event id."""
-        sent = (m for m in self.responses.machines.values() if m.sends and m.event_id == event_id)
+        """The machine whose latest create, if that is out, had this event id."""
+        waiting = self.responses.machines.values()
+        sent = (m for m in waiting if m.state is not State.QUEUED and m.event_id == event_id)
         return next(sent, None) if event_id else None
+
+    def takes(self, event_id: str) -> bool:
+        """Whether an event id belongs to a request that has not been answered for good."""
+        return any(event_id in (m.own_id, m.event_id) for m in self.responses.machines.values())
 
     def is_ours(self, event_id: str | None) -> bool:
         """Whether an event id is one that we gave to a create or a cancel, now or earlier."""
-        key = (event_id or "").rpartition(".")[0]
-        return key in self.responses.machines or key in self.responses.past
+        return self._known((event_id or "").rpartition(".")[0])
 
-    def _key(self, metadata: dict[str, Any] | None) -> str | None:
-        key = (metadata or {}).get(KEY)
-        return key if isinstance(key, str) else None
+    def _key(self, metadata: Metadata) -> str | None:
+        return self._sent(metadata)[0]
+
+    def _sent(self, metadata: Metadata) -> tuple[str | None, int]:
+        """Which request the metadata names, and which send of it."""
+        name = (metadata or {}).get(KEY)
+        if not isinstance(name, str) or self._known(name):
+            return name if isinstance(name, str) else None, 1
+        key, _, number = name.rpartition(".")
+        numbered = self._known(key) and number.isascii() and number.isdigit()
+        return (key, int(number)) if numbered else (name, 1)
+
+    def _known(self, key: str) -> bool:
+        return key in self.responses.machines or key in self.responses.past

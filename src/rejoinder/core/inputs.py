@@ -56,9 +56,11 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """The protocol's `response.cancel`: of this response, or (None) of the one that holds the
-    conversation. It is cancelled by id in either case."""
+    """The protocol's `response.cancel`: of this response, or (None) of the one that speaks in the
+    conversation, or is about to. It is cancelled by id in either case. ``key`` is the event id of a
+    cancel whose response is nobody's here."""
 
+    key: str
     response_id: str | None = None
 
 

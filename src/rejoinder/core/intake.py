@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
@@ -102,7 +103,7 @@ def _created(state: SessionState, now: float, event: ev.ResponseCreated) -> Iter
 
 
 def _done(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
-    machine, response = state.correlation.ending(event.response), event.response
+    response, machine = event.response, copy.copy(state.correlation.ending(event.response))
     told = response.id is not None and state.responses.past.get(response.id, False)
     unheard = (response.id or "") not in state.responses.past and not state.responses.machines
     yield from state.correlation.done(now, event)
@@ -215,15 +216,14 @@ def _item_added(
     state: SessionState, now: float, event: ev.ConversationItemAdded
 ) -> Iterator[ef.Effect]:
     item, previous = event.item, event.previous_item_id
-    asked = None if _of_a_machine(state, item) else state.requests.created(item)
-    if asked is not None:
-        item = identified(item, asked)
-        yield from answered(state.requests.acknowledge("create", asked.id, item))
+    key = None if _of_a_machine(state, item) else state.requests.created_as(item)
+    if key is not None:
+        asked = state.requests.pending[key].item
+        item = identified(item, asked) if asked is not None else item
+        yield from answered(state.requests.created(key, item))
     if state.conversation.add(item, previous):
         added = state.conversation.by_id[item.id or ""]
         yield ef.Announce(ef.ItemAdded(added, state.conversation.previous_of(item.id or "")))
-    if asked is None:
-        yield from answered(state.requests.acknowledge("create", item.id, item))
 
 
 def _of_a_machine(state: SessionState, item: Item) -> bool:

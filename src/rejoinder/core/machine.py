@@ -16,8 +16,9 @@ class Request(msgspec.Struct):
     ``given``: the event as its caller wrote it, if it was written by hand. ``sends``: how often it went
     out; ``sent_at``: last, else 0. ``refused``: an error that named nobody was taken for its refusal.
 
-    ``retries``: how often it may still be asked again after a failure. ``answer_by``: until when it
-    must have been created; a retry does not move it. ``again_at``: when a retry goes out, else 0.
+    ``retries``: how often it may still be asked again after a failure; ``failure``: the last one that it
+    was asked again for. ``answer_by``: until when it must have been created; a retry does not move it.
+    ``again_at``: when the last retry may go out, 0 without one.
     """
 
     params: ResponseParams
@@ -30,6 +31,7 @@ class Request(msgspec.Struct):
     retries: int = 0
     answer_by: float = 0.0
     again_at: float = 0.0
+    failure: ErrorBody | None = None
 
 
 class Blame(msgspec.Struct, frozen=True):
@@ -56,7 +58,8 @@ class Machine(msgspec.Struct):
     """One response. ``request`` is None for those that the server began by itself.
 
     ``default``: it belongs to the default conversation. ``by_order``: its id was taken for ours only
-    because nothing else fitted. ``spent``: the triggers whose one chance is used up.
+    because nothing else fitted. ``spent``: the triggers whose one chance is used up. ``earlier``: the
+    ids of its responses that failed before it was asked again.
     """
 
     key: str
@@ -69,6 +72,7 @@ class Machine(msgspec.Struct):
     blame: Blame | None = None
     spent: set[Trigger] = set()
     output: Output = msgspec.field(default_factory=Output)
+    earlier: tuple[str, ...] = ()
 
     @property
     def sends(self) -> int:
@@ -76,14 +80,28 @@ class Machine(msgspec.Struct):
         return self.request.sends if self.request else 0
 
     @property
+    def own_id(self) -> str | None:
+        """The event id that its caller wrote by hand; its first send has it."""
+        given = self.request.given if self.request else None
+        own = given.raw.get("event_id") if given else None
+        return own if isinstance(own, str) and own else None
+
+    @property
     def event_id(self) -> str:
-        """The event id of its latest send: that of its caller for the first one, if it has one."""
-        own = (
-            self.request.given.raw.get("event_id") if self.request and self.request.given else None
-        )
-        return (
-            own if isinstance(own, str) and own and self.sends == 1 else f"{self.key}.{self.sends}"
-        )
+        """The event id of its latest send."""
+        own = self.own_id if self.sends == 1 else None
+        return own or f"{self.key}.{self.sends}"
+
+    @property
+    def name(self) -> str:
+        """What its latest send is called in the metadata: its key, and from the second send on with the
+        number, so that the end of an earlier one is known for what it is."""
+        return self.key if self.sends <= 1 else f"{self.key}.{self.sends}"
+
+    @property
+    def retried(self) -> bool:
+        """Whether it has been, or will be, asked again after a failure."""
+        return self.request is not None and self.request.again_at > 0
 
     @property
     def mistakable(self) -> bool:

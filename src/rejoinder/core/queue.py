@@ -43,7 +43,7 @@ def dispatch(now: float, responses: Responses, correlation: Correlation) -> Iter
         if request is None or now < request.again_at:
             continue
         if machine.default and responses.holder() is not None:
-            if not machine.patient:
+            if not machine.patient and not machine.retried:  # a retry has a deadline already
                 yield from responses.apply(now, machine, Trigger.BUSY, Facts(error=TAKEN))
         elif correlation.echoes or not correlation.owed(now):
             yield from _send(now, machine, request, responses)
@@ -56,14 +56,13 @@ def _send(
     request.sent_at = now
     if not request.again_at:  # a retry keeps the deadline of the send that failed
         request.answer_by = now + responses.timeouts.created
-    request.again_at = 0.0
     yield ef.Send(_event(machine, request))
     yield from responses.apply(now, machine, Trigger.SENT, Facts())
 
 
 def _event(machine: Machine, request: Request) -> ce.ResponseCreate | ce.RawClientEvent:
     """The request under its key. One that was written by hand keeps whatever else it says."""
-    metadata = {**(request.params.metadata or {}), KEY: machine.key}
+    metadata = {**(request.params.metadata or {}), KEY: machine.name}
     if request.given is None:
         params = msgspec.structs.replace(request.params, metadata=metadata)
         return ce.ResponseCreate(event_id=machine.event_id, response=params)

@@ -89,12 +89,17 @@ class Requests(msgspec.Struct):
             Acknowledged(item),
         )
 
-    def created(self, item: Item) -> Item | None:
-        """What was asked for where this item is the answer: under its own id, or, with servers that
-        give ids of their own, the oldest pending item that says the same."""
-        asked = [edit.item for edit in self.pending.values() if edit.item is not None]
-        same = [each for each in asked if each.id == item.id]
-        return next(iter(same or [each for each in asked if _alike(each, item)]), None)
+    def created_as(self, item: Item) -> str | None:
+        """The key of the edit that this new item answers: the one that gave it its id, or, with servers
+        that give ids of their own, the oldest that says the same."""
+        pending = [(key, edit) for key, edit in self.pending.items() if edit.kind == "create"]
+        same = [key for key, edit in pending if edit.item_id == item.id]
+        alike = [key for key, edit in pending if edit.item is not None and _alike(edit.item, item)]
+        return next(iter(same or alike), None)
+
+    def created(self, key: str, item: Item) -> Iterator[SettleEdit]:
+        """The server created what this edit asked for."""
+        yield from self._settle(key, Acknowledged(item))
 
     def refuse(self, key: str, error: ErrorBody) -> Iterator[SettleEdit]:
         """The server named this edit in an error. A duplicate item is there already: a success."""
@@ -133,9 +138,13 @@ class Requests(msgspec.Struct):
 
 
 def _alike(asked: Item, told: Item) -> bool:
-    """Whether an item that a server named by itself says what was asked for, and says anything."""
-    said = _said(asked)
-    return any(said[2:]) and said == _said(told)
+    """Whether an item that a server named by itself says what was asked for, and says anything. Images
+    may be told without their data."""
+    said, shown, seen = _said(asked), _images(asked), _images(told)
+    same = len(shown) == len(seen) and all(
+        url in (None, own) for own, url in zip(shown, seen, strict=True)
+    )
+    return same and said == _said(told) and any((*said[2:], shown))
 
 
 def _said(item: Item) -> tuple[str | None, ...]:
@@ -143,13 +152,26 @@ def _said(item: Item) -> tuple[str | None, ...]:
     return item.type, item.role, item.call_id, item.name, item.output, words
 
 
+def _images(item: Item) -> list[str | None]:
+    return [part.image_url for part in item.content or () if part.type == "input_image"]
+
+
+def _item(raw: object) -> Item | None:
+    """An item that was written by hand, as far as it can be read."""
+    try:
+        return msgspec.convert(raw, Item)
+    except msgspec.ValidationError:
+        known = raw if isinstance(raw, dict) else {}
+        return Item(type="", id=known["id"]) if isinstance(known.get("id"), str) else None
+
+
 def _subject(event: Asked) -> tuple[str, str | None, Item | None]:
     """The kind of an edit, the item that it concerns, and the one that it creates, read off the event
     or off its plain form."""
     if isinstance(event, ce.RawClientEvent):
-        item, item_id = event.raw.get("item"), event.raw.get("item_id")
-        item_id = item.get("id") if isinstance(item, dict) else item_id
-        return _KINDS[event.raw["type"]], item_id if isinstance(item_id, str) else None, None
+        item = _item(event.raw.get("item"))
+        item_id = item.id if item is not None else event.raw.get("item_id")
+        return _KINDS[event.raw["type"]], item_id if isinstance(item_id, str) else None, item
     kind = _KINDS[str(event.__struct_config__.tag)]
     match event:
         case ce.ConversationItemCreate():

@@ -64,6 +64,21 @@ class Responses(msgspec.Struct):
                 return machine
         return None
 
+    def asked_to_stop(self, response_id: str | None) -> Machine | None:
+        """Whom a `response.cancel` means: the one with this id, now or before it was asked again; without
+        an id the newest that speaks in the conversation, or else is about to."""
+        if response_id is not None:
+            earlier = (m for m in self.machines.values() if response_id in m.earlier)
+            return next(earlier, None) or self.named(response_id)
+        offline = self.offline_since is not None
+        waiting = [m for m in self.within(State.QUEUED) if offline or m.retried]
+        order = (
+            *reversed(self.within(State.ACTIVE)),
+            *reversed(self.within(State.REQUESTED)),
+            *waiting,
+        )
+        return next((machine for machine in order if machine.default), None)
+
     def owed_until(self, machine: Machine) -> float:
         """Until when a request that went out may still be answered by `response.created`."""
         return clocks.owed_until(machine, self.timeouts)
@@ -222,11 +237,12 @@ class Responses(msgspec.Struct):
         yield ef.Settle(machine.key, self._outcome(machine, trigger, facts))
 
     def _outcome(self, machine: Machine, trigger: Trigger, facts: Facts) -> Outcome:
-        blame = machine.blame
+        blame, request = machine.blame, machine.request
+        earlier = request.failure if request and trigger is Trigger.EXPIRED else None
         ground = verdict.Ground(
             machine.response_id,
             machine.output.delivered(self.bytes_per_second),
-            blame.error if blame else None,
+            blame.error if blame else earlier,
             blame is not None and blame.until < math.inf,
             machine.sends,
         )
@@ -257,11 +273,13 @@ class Responses(msgspec.Struct):
     def _release(self, now: float, machine: Machine, trigger: Trigger) -> Iterator[ef.Effect]:
         """Its response has failed and another one will take its place. What a gateway declared failed
         may go on all the same: it is cancelled, and drains apart."""
-        response_id, machine.response_id, machine.by_order = machine.response_id, None, False
+        response_id, machine.response_id = machine.response_id or "", None
+        machine.earlier = (*machine.earlier, response_id)
+        machine.moments = Moments(now)
         yield ef.Withdraw(machine.key)
-        self.by_id.pop(response_id or "", None)
+        del self.by_id[response_id]
         if trigger is Trigger.DONE:
-            self.remember(response_id or "")
+            self.remember(response_id)
             return
         elsewhere = msgspec.UNSET if machine.default else None
         response = ResponseObject(id=response_id, conversation_id=elsewhere)

@@ -6,6 +6,7 @@ asked. A clock that ran out, a refusal by content and a cancel are answers.
 
 from __future__ import annotations
 
+import math
 import re
 
 import msgspec
@@ -17,23 +18,29 @@ from rejoinder.core.verdict import Facts
 from rejoinder.wire.response import ErrorBody
 
 _FIRST_PAUSE = 0.25
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
-_HINT = re.compile(r"try again in (?P<number>\d+(?:\.\d+)?) ?(?P<unit>ms|s|m)\b", re.IGNORECASE)
+_MOST_DOUBLINGS = 8
+_SAYS_WHEN = "try again in "
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TIME = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(milliseconds?|ms|[smh])[a-z]*")
 
 
 def asked_again(now: float, machine: Machine, facts: Facts, clocks: Timeouts) -> Request | None:
     """The request as it will be asked again, after a pause; None if what happened is an answer.
 
     It is one unless retries are left, the failure may pass, nothing was delivered, and the pause ends
-    within the deadlines that the request has had from its first send on.
+    within the deadlines that the request has had from its first send on. Nor is anything asked again
+    that was taken for ours by order alone: the true answer may still be on its way.
     """
     request, error = machine.request, _failure(facts)
-    if request is None or error is None or not request.retries or machine.output.begun():
+    if request is None or error is None or not request.retries:
+        return None
+    if machine.output.begun() or machine.by_order:
         return None
     again_at = now + _pause(error, request.sends)
     if again_at >= min(request.answer_by, request.asked_at + clocks.queue):
         return None
-    return msgspec.structs.replace(request, retries=request.retries - 1, again_at=again_at)
+    left = request.retries - 1
+    return msgspec.structs.replace(request, retries=left, again_at=again_at, failure=error)
 
 
 def _failure(facts: Facts) -> ErrorBody | None:
@@ -52,9 +59,20 @@ def _failure(facts: Facts) -> ErrorBody | None:
 
 
 def _pause(error: ErrorBody, sends: int) -> float:
-    """Seconds to wait before the next send: what the server's words say ("try again in 1.2s", as its
-    rate limits do), else a quarter of a second, doubled with each send."""
-    hint = _HINT.search(error.message or "")
-    if hint is not None:
-        return float(hint["number"]) * _UNITS[hint["unit"].lower()]
-    return float(_FIRST_PAUSE * 2 ** (sends - 1))
+    """Seconds to wait before the next send: what the server's words say ("try again in 1m2.5s", as its
+    rate limits do), else a quarter of a second, doubled with each send. What says when, but not in
+    figures, is waited for by nobody."""
+    _, says, when = (error.message or "").lower().partition(_SAYS_WHEN)
+    if says:
+        return _seconds(when)
+    return float(_FIRST_PAUSE * 2 ** min(sends - 1, _MOST_DOUBLINGS))
+
+
+def _seconds(text: str) -> float:
+    """The time that a text begins with: ``20ms``, ``1m2.5s``, ``5 seconds``; infinite if with none."""
+    seconds, at = 0.0, 0
+    while (part := _TIME.match(text, at)) is not None:
+        unit = "ms" if part[2].startswith("mi") else part[2]
+        seconds += float(part[1]) * _UNITS[unit]
+        at = part.end()
+    return seconds if at else math.inf

@@ -73,6 +73,12 @@ class Session:
             effects += queue.dispatch(now, state.responses, state.correlation)
         return effects
 
+    def taken(self, event_id: str) -> bool:
+        """Whether an event id stands for something that is still to be answered."""
+        state = self.state
+        pending = event_id == intake.CONFIG or event_id in state.requests.pending
+        return pending or state.correlation.takes(event_id)
+
     def next_deadline(self) -> float | None:
         """The moment at which a `Tick` is due, or None."""
         state = self.state
@@ -114,7 +120,11 @@ def _tick(state: SessionState, now: float, _: inp.Tick) -> Iterator[ef.Effect]:
 
 def _ask(state: SessionState, now: float, given: inp.Ask) -> Iterator[ef.Effect]:
     responses = state.responses
-    if given.key in responses.machines or given.key in responses.past:
+    if (
+        given.key in responses.machines
+        or given.key in responses.past
+        or given.key in responses.by_id
+    ):
         raise ValueError(f"the key {given.key!r} was used before: a key names one request")
     full = len(responses.within(State.QUEUED)) >= queue.MOST
     request = Request(given.params, given.wait, now, given.given, retries=given.retries)
@@ -137,11 +147,12 @@ def _cancel(state: SessionState, now: float, given: inp.Cancel) -> Iterator[ef.E
 
 def _stop(state: SessionState, now: float, given: inp.Stop) -> Iterator[ef.Effect]:
     responses, response_id = state.responses, given.response_id
-    machine = responses.holder() if response_id is None else responses.named(response_id)
+    machine = responses.asked_to_stop(response_id)
     if machine is not None:
         yield from responses.apply(now, machine, Trigger.CANCEL, Facts())
     elif response_id is not None and response_id not in responses.past:
-        yield from _say(state, now, inp.Say(ce.ResponseCancel(response_id=response_id)))
+        cancel = ce.ResponseCancel(event_id=given.key, response_id=response_id)
+        yield from _say(state, now, inp.Say(cancel))
 
 
 def _abandon(state: SessionState, now: float, given: inp.Abandon) -> Iterator[ef.Effect]:

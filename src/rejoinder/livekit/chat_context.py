@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from livekit import rtc
@@ -64,7 +64,7 @@ def plan(there: Sequence[llm.ChatItem], wanted: llm.ChatContext) -> list[Create 
     without content (audio whose words are not known) is not rewritten.
     """
     known = {item.id: item for item in there}
-    target = [item for item in wanted.items if _belongs(item)]
+    target = _each_once(item for item in wanted.items if _belongs(item))
     stay = _common([item.id for item in there], [item.id for item in target])
     changes: list[Create | Delete] = [Delete(item.id) for item in there if item.id not in stay]
     previous = FIRST
@@ -153,6 +153,14 @@ def short_call_id(call_id: str) -> str:
 def image_message(frame: rtc.VideoFrame) -> llm.ChatMessage:
     """A user message that shows one video frame."""
     return llm.ChatMessage(role="user", content=[llm.ImageContent(image=frame)])
+
+
+def _each_once(items: Iterable[llm.ChatItem]) -> list[llm.ChatItem]:
+    """Of those with the same id the first alone: a conversation has each item once."""
+    once: dict[str, llm.ChatItem] = {}
+    for item in items:
+        once.setdefault(item.id, item)
+    return list(once.values())
 
 
 def _belongs(item: llm.ChatItem) -> bool:

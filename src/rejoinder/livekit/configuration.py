@@ -79,6 +79,10 @@ class Configuration:
             self._report(answer)
             raise
 
+    def sent(self, said: SessionConfig, edit: Edit) -> None:
+        """Follows a `session.update` that was written by hand. A refusal is reported."""
+        self.watch(self._track(edit, Change(said, None)))
+
     def watch(self, answer: Coroutine[Any, Any, None]) -> None:
         """Waits for an answer in the background. An `UpdateError` that it raises is reported."""
         self._report(self._task(answer))
@@ -107,8 +111,9 @@ class Configuration:
     def _send(
         self, said: SessionConfig, tools: llm.ToolContext | None
     ) -> Coroutine[Any, Any, None]:
-        edit = self._client.update(said)
-        change = Change(said, tools)
+        return self._track(self._client.update(said), Change(said, tools))
+
+    def _track(self, edit: Edit, change: Change) -> Coroutine[Any, Any, None]:
         self._changes.append(change)
         self._apply()
         return self._answered(edit, change)

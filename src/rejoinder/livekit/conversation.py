@@ -13,6 +13,7 @@ from rejoinder.client.session import Session
 from rejoinder.core.effects import Acknowledged, EditResult
 from rejoinder.errors import ConfigurationError, EditError, EditExpired, EditRefused
 from rejoinder.livekit.chat_context import (
+    FIRST,
     Change,
     Create,
     Delete,
@@ -63,12 +64,15 @@ class Conversation:
         self._seen = seen
         return [chat_item for _, chat_item in seen.values() if chat_item is not None]
 
-    def added(self, item: Item) -> llm.ChatItem | None:
-        """LiveKit's item for one that has just joined the conversation; None where that is no news:
-        an agent's own history does not keep the frames of a video."""
-        self._pending()
-        read = self._read(item, self._seen.get(item.id or ""))
-        return None if read is not None and read.id in self._frames else read
+    def added(self, item: Item) -> llm.RemoteItemAddedEvent | None:
+        """What to tell of an item that has just joined the conversation, and after which one that was
+        told; None where it is no news: an agent's own history does not keep the frames of a video."""
+        items = self._without_frames(self.items())
+        ours = self._ours.get(item.id or "", item.id)
+        at = next((at for at, each in enumerate(items) if each.id == ours), None)
+        if at is None:
+            return None
+        return llm.RemoteItemAddedEvent(items[at - 1].id if at else None, items[at])
 
     def trust(self, item_id: str, confidence: float | None) -> None:
         """How sure the transcriber was of what the user said in an item (0 to 1)."""
@@ -89,7 +93,9 @@ class Conversation:
         session ends. Cancelling it leaves the changes under way.
         """
         before = [edit for _, edit in self._pending()]
-        own = self.send(plan(self._foretold(), llm.ChatContext(self._without_frames(wanted.items))))
+        there = self._foretold()
+        told = llm.ChatContext(self._without_frames(wanted.items))
+        own = self.send(self._behind_frames(there, plan(self._without_frames(there), told)))
         unanswered: EditError | None = None
         for edit in (*before, *own):
             try:
@@ -119,7 +125,7 @@ class Conversation:
 
     def reword(self, item_id: str, text: str) -> None:
         """Replaces the words of a message, where it stands."""
-        items = self._foretold()
+        items = self._without_frames(self._foretold())
         wanted = [
             item.model_copy(update={"content": [text]})
             if item.id == item_id and isinstance(item, llm.ChatMessage)
@@ -129,8 +135,21 @@ class Conversation:
         self.send(plan(items, llm.ChatContext(wanted)))
 
     def _foretold(self) -> list[llm.ChatItem]:
-        changes = [change for change, _ in self._pending()]
-        return self._without_frames(applied(self.items(), changes))
+        return applied(self.items(), [change for change, _ in self._pending()])
+
+    def _behind_frames(
+        self, there: Sequence[llm.ChatItem], changes: Sequence[Change]
+    ) -> list[Change]:
+        """What goes to the end goes behind the frames that stand there already."""
+        others = self._without_frames(there)
+        last = others[-1].id if others else FIRST
+        end = there[-1].id if there else FIRST
+        return [
+            Create(change.item, end)
+            if isinstance(change, Create) and change.previous_item_id == last
+            else change
+            for change in changes
+        ]
 
     def _without_frames(self, items: Iterable[llm.ChatItem]) -> list[llm.ChatItem]:
         return [item for item in items if item.id not in self._frames]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,6 +18,8 @@ from rejoinder.livekit import speech
 from rejoinder.livekit.errors import ReplyError
 from rejoinder.livekit.options import NUM_CHANNELS, SAMPLE_RATE
 from rejoinder.livekit.streams import Stream
+
+logger = logging.getLogger("rejoinder.livekit")
 
 Modalities = list[Literal["text", "audio"]]
 _SPOKEN: Modalities = ["audio", "text"]
@@ -166,6 +169,8 @@ class Generation:
     def _message(self, item_id: str) -> Message:
         """The message, begun here if nothing announced it before its content came."""
         message = self._messages.get(item_id)
+        if message is not None and message.ended:
+            logger.warning("output of %s came after its end, and is not heard", item_id)
         if message is None:
             message = self._messages[item_id] = Message(item_id, self)
             if self._usual == _WRITTEN:

@@ -94,10 +94,9 @@ class News:
 
     def _item(self, notice: ef.Notice, conversation: Conversation) -> None:
         match notice:
-            case ef.ItemAdded(item, previous):
-                added = conversation.added(item)
-                if added is not None:
-                    told = llm.RemoteItemAddedEvent(previous_item_id=previous, item=added)
+            case ef.ItemAdded(item, _):
+                told = conversation.added(item)
+                if told is not None:
                     self._emit("remote_item_added", told)
             case ef.ItemDeleted(item_id):
                 conversation.forget(item_id)

@@ -68,7 +68,7 @@ class RawEvents:
         self._listeners.tell(name, plain)
         try:
             after = msgspec.json.encode(plain)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, RecursionError):
             logger.exception("a listener to %r made of the event what is no JSON: ignored", name)
             return None
         return after if after != before else None
@@ -77,7 +77,7 @@ class RawEvents:
 def _plain(frame: str | bytes) -> dict[str, Any] | None:
     try:
         plain = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # no event: the journal has it
     return plain if isinstance(plain, dict) else None
 

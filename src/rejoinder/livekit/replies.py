@@ -148,7 +148,7 @@ class Reply:
         error = None if isinstance(outcome, Completed) else ReplyError(outcome)
         self.generation.end(outcome, error if failed else None)
         self._answer(error)
-        if failed and error is not None:
+        if failed and error is not None and not (self.aside and self._promise is not None):
             self._replies.listener.failed(error)
 
     def _answer(self, error: ReplyError | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 from livekit import rtc
@@ -16,6 +16,7 @@ from livekit.agents import llm
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
 
+from rejoinder.client import by_hand
 from rejoinder.client.edit import Edit
 from rejoinder.client.response import Response
 from rejoinder.client.streams import Sink
@@ -311,18 +312,15 @@ class RealtimeSession(
         """
         self._check()
         dump = getattr(event, "model_dump", None)
-        plain = dump(by_alias=True, exclude_unset=True) if callable(dump) else event
-        if isinstance(plain, Mapping) and plain.get("type") == "response.create":
-            body = plain.get("response")
-            aside = isinstance(body, Mapping) and body.get("conversation") == "none"
-            self._replies.send(
-                lambda sink: cast("Response", self._client.send(plain, sink=sink)),
-                audio=self._speaks,
-                aside=aside,
-            )
+        plain = by_hand.plain(dump(by_alias=True, exclude_unset=True) if callable(dump) else event)
+        if plain["type"] == "response.create":
+            self._create_by_hand(plain)
             return
         sent = self._client.send(plain)
-        if isinstance(sent, Edit):
+        said = by_hand.configuration(plain) if plain["type"] == "session.update" else None
+        if isinstance(sent, Edit) and said is not None:
+            self._configuration.sent(said, sent)
+        elif isinstance(sent, Edit):
             self._configuration.watch(_carried_out(sent))
 
     async def aclose(self) -> None:
@@ -365,6 +363,16 @@ class RealtimeSession(
         self._news.tell(notice, self._conversation)
 
     # -- inside --
+
+    def _create_by_hand(self, plain: dict[str, Any]) -> None:
+        params = plain.get("response")
+        body: dict[str, Any] = params if isinstance(params, dict) else {}
+        modalities = body.get("output_modalities", body.get("modalities"))
+        self._replies.send(
+            lambda sink: cast("Response", self._client.send(plain, sink=sink)),
+            audio="audio" in modalities if isinstance(modalities, list) else self._speaks,
+            aside=body.get("conversation") == "none",
+        )
 
     def _append(self, samples: bytes) -> None:
         if not self._over:

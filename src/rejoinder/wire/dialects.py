@@ -155,7 +155,7 @@ def _address(given: str) -> SplitResult:
 
 
 def _at_azure(host: str | None) -> bool:
-    return (host or "").endswith(_AZURE_HOSTS)
+    return (host or "").rstrip(".").endswith(_AZURE_HOSTS)
 
 
 def bearer(token: str | None, option: str = "api_key") -> dict[str, str]:
@@ -253,8 +253,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     def key(self, environment: Mapping[str, str], url: str) -> str:
         """The API key that the environment holds for the server at ``url``.
 
-        Raises ``ConfigurationError`` when there is none, and when the server is another company's: a
-        key from the environment is sent to nobody else.
+        Raises ``ConfigurationError`` when there is none, and when it is OpenAI's and the server is
+        Azure's.
         """
         key = environment.get(self.key_variable)
         if not key:
