@@ -379,11 +379,12 @@ def test_what_cannot_be_dialled_is_refused(run: Run) -> None:
     run(main())
 
 
-def test_a_key_that_the_server_repeats_is_hidden(run: Run) -> None:
+@pytest.mark.parametrize("key", [KEY, KEY.replace("-", ""), "a/key+of=base64", "ключ-не-ascii"])
+def test_a_key_that_the_server_repeats_is_hidden(run: Run, key: str) -> None:
     async def main() -> None:
         async with http_server(websocket()) as url:
-            transport = await dial(url, BEARER)
-            await transport.send(f"You sent {KEY}, twice {KEY}".encode())
+            transport = await dial(url, {"Authorization": f"Bearer {key}"})
+            await transport.send(f"You sent {key}, twice {key}".encode())
             assert await transport.receive() == "You sent [hidden], twice [hidden]"
             await transport.close()
 

@@ -148,3 +148,18 @@ def test_a_refused_commit_is_not_waited_for() -> None:
     microphone.committed()
 
     assert not microphone.flush()[1]
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_a_chunk_leaves_with_the_frame_that_completes_it_at_any_rate(rate: int) -> None:
+    microphone = Microphone()
+    direct = rtc.AudioResampler(input_rate=rate, output_rate=24_000)
+    sent = wanted = resampled = 0
+
+    for _ in range(100):
+        sent += len(microphone.push(frame(10, rate=rate)))
+        resampled += sum(f.samples_per_channel for f in direct.push(frame(10, rate=rate)))
+        wanted = resampled // 2400
+        assert sent == wanted
+
+    assert wanted == 9

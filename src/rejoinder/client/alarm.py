@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections.abc import Callable
 
 __all__ = ["Alarm"]
@@ -17,7 +18,7 @@ _RESPITE = 1.0
 
 class Alarm:
     """Rings at a moment of the loop's clock. Moved later, it is left to ring early: who is woken looks
-    at the deadline.
+    at the deadline. ``rings_at``: that moment, infinite when it is not set.
 
     While the loop is blocked, what has come waits unread and what was asked for waits unwritten. That
     silence is ours and not the server's. So an alarm that is late is put off once: for as long as it is
@@ -28,14 +29,17 @@ class Alarm:
         self._ring = ring
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
+        self.rings_at = math.inf
         self._respite_ends = 0.0
 
     def set(self, when: float) -> None:
         """Rings at ``when``, or before; never within a respite."""
-        when = max(when, self._respite_ends)
-        if self._handle is not None and self._handle.when() <= when:
+        if when < self._respite_ends:
+            when = self._respite_ends
+        if self.rings_at <= when:
             return
         self.clear()
+        self.rings_at = when
         self._handle = self._loop.call_at(when, self._rings, when, context=contextvars.Context())
 
     def clear(self) -> None:
@@ -43,9 +47,11 @@ class Alarm:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+            self.rings_at = math.inf
 
     def _rings(self, when: float) -> None:
         self._handle = None
+        self.rings_at = math.inf
         late = self._loop.time() - when
         if late > _LATE and when > self._respite_ends:
             self._respite_ends = when + late + min(late, _RESPITE)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
 
 from rejoinder.client.outbox import Outbox
+from rejoinder.client.signal import Signal
 from rejoinder.client.transport import Transport
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Close
@@ -23,8 +24,9 @@ __all__ = ["Hearer", "Link"]
 
 logger = logging.getLogger("rejoinder")
 
-_BREATH = 64
-"""After how many frames in a row the reader lets others run: a burst must not starve the timer."""
+_BREATH = 128
+"""After how many frames in a row the reader lets others run: a burst must not starve the timer. In a
+burst of audio that is every few milliseconds."""
 
 _STUBBORN = 0.1
 """How long (seconds) a task that was cancelled is waited for when no time is left at all."""
@@ -57,8 +59,8 @@ class Link:
     def __init__(self, hearer: Hearer, clocks: Timeouts) -> None:
         self.outbox = Outbox()
         self.greeted = False
-        self.known = asyncio.Event()
-        self.over = asyncio.Event()
+        self.known = Signal()
+        self.over = Signal()
         self.failure: RejoinderError | None = None
         self.refusal: ErrorBody | None = None
         self.parting: Close | None = None
@@ -123,7 +125,8 @@ class Link:
 
     async def _read(self, transport: Transport) -> None:
         frames = 0
-        while not isinstance(frame := await transport.receive(), Close):
+        # Of the built-in types it is quick to ask whether they are it; of a struct, whether it is not, slow.
+        while isinstance(frame := await transport.receive(), (str, bytes)):
             self._hearer.heard(frame)
             frames += 1
             if frames % _BREATH == 0:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
+
+from rejoinder.client.signal import Signal
 
 __all__ = ["MOST_OUTBOUND", "Outbox"]
 
@@ -22,8 +23,8 @@ class Outbox:
         self._frames: deque[bytes] = deque()
         self._most = most
         self._closed = False
-        self._news = asyncio.Event()
-        self._low = asyncio.Event()
+        self._news = Signal()
+        self._low = Signal()
         self._low.set()
 
     def put(self, frame: bytes) -> bool:

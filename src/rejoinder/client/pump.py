@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
@@ -55,7 +54,7 @@ class Pump:
         self.dialect = dialect
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._rang)
-        self._inputs: deque[inp.Input] = deque()
+        self._inputs: list[inp.Input] = []
         self._stepping = False
         self._now = 0.0
         self._frame_size = 0
@@ -91,14 +90,16 @@ class Pump:
         self._stepping = True
         try:
             while self._inputs:
-                self._step(self._inputs.popleft())
+                self._step(self._inputs.pop(0))
         finally:
             self._stepping = False
 
     def _step(self, given: inp.Input) -> None:
         if self._broken is not None:
             return
-        self._now = max(self._now, self._loop.time())
+        now = self._loop.time()
+        if now > self._now:
+            self._now = now
         try:
             effects = self.core.step(self._now, given)
             deadline = self.core.next_deadline()
@@ -113,14 +114,15 @@ class Pump:
                 self._carry_out(effect)
             except Exception:  # the effects after this one are for others
                 logger.exception("%s was not carried out: this is a bug", type(effect).__name__)
-        self._arm(deadline, self._now + _PAUSE if isinstance(given, inp.Tick) else self._now)
+        if deadline is None or deadline < self._alarm.rings_at:
+            self._arm(deadline, self._now + _PAUSE if type(given) is inp.Tick else self._now)
 
     def _carry_out(self, effect: ef.Effect) -> None:
         match effect:
+            case ef.Deliver():  # first, and not taken apart by position, which is slow: there are many
+                self.waiting.deliver(effect.key, effect.part)
             case ef.Send(event):
                 self._send(event)
-            case ef.Deliver(key, part):
-                self.waiting.deliver(key, part)
             case ef.Open():
                 self.waiting.open(effect)
             case ef.Withdraw(key):
@@ -163,7 +165,7 @@ class Pump:
     # -- the timer --
 
     def _arm(self, deadline: float | None, floor: float) -> None:
-        if deadline is None or self.ended is not None:
+        if deadline is None or self.core.ended is not None:
             self._alarm.clear()
         else:
             self._alarm.set(max(deadline, floor))
@@ -185,7 +187,7 @@ class Pump:
 
     def heard(self, frame: str | bytes) -> None:
         """A frame has come. After the end nobody listens any more."""
-        if self.ended is not None:
+        if self.core.ended is not None or self._broken is not None:
             return
         event = codec.decode_server(frame)
         if self._listeners.on_event_in is not None:

@@ -7,12 +7,12 @@ beyond that the response is given up and says so.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, assert_never
 
+from rejoinder.client.signal import Signal
 from rejoinder.core.outcomes import Outcome
 from rejoinder.core.parts import (
     Audio,
@@ -94,7 +94,7 @@ class PartStream:
     def __init__(self, overflow: Callable[[], None], most: int = MOST_BUFFERED) -> None:
         self.size = 0
         self._parts: deque[Part] = deque()
-        self._news = asyncio.Event()
+        self._news = Signal()
         self._outcome: Outcome | None = None
         self._overflow = overflow
         self._most = most
@@ -150,12 +150,12 @@ class Feed(Generic[T]):
 
     def __init__(self, most: int, heaviest: int = MOST_BUFFERED) -> None:
         self.dropped = 0
-        self.waiting: deque[T] = deque()
-        self._weights: deque[int] = deque()
+        self.waiting: list[T] = []  # few, and most sessions have none: an empty deque is large
+        self._weights: list[int] = []
         self._weight = 0
         self._most = most
         self._heaviest = heaviest
-        self._news = asyncio.Event()
+        self._news = Signal()
         self._ended = False
 
     def put(self, thing: T, size: int = 0) -> T | None:
@@ -192,8 +192,8 @@ class Feed(Generic[T]):
         return self._oldest()
 
     def _oldest(self) -> T:
-        self._weight -= self._weights.popleft()
-        return self.waiting.popleft()
+        self._weight -= self._weights.pop(0)
+        return self.waiting.pop(0)
 
     def _too_much(self) -> bool:
         kept = len(self.waiting)

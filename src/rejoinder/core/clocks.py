@@ -28,6 +28,11 @@ def due(now: float, machine: Machine, clocks: Timeouts, offline_since: float | N
     return when, why
 
 
+def gap(machine: Machine, clocks: Timeouts) -> float:
+    """How long a response may be silent."""
+    return clocks.hosted_gap if machine.output.hosted else clocks.gap
+
+
 def owed_until(machine: Machine, clocks: Timeouts) -> float:
     """Until when a request that went out may still be answered by `response.created`.
 
@@ -47,8 +52,7 @@ def _due(now: float, machine: Machine, clocks: Timeouts, offline_since: float | 
         case State.REQUESTED if request is not None:
             return request.answer_by, "created"
         case State.ACTIVE:
-            gap = clocks.hosted_gap if machine.output.hosted else clocks.gap
-            return moments.last_event + gap, "gap"
+            return moments.last_event + gap(machine, clocks), "gap"
         case State.ORPHANED if now < owed_until(machine, clocks):
             return owed_until(machine, clocks), "owed"
         case State.ORPHANED:

@@ -70,16 +70,21 @@ class Deadlines:
 
     def earliest(self) -> Deadline | None:
         """The next one due, or None."""
+        if len(self._of) == 1:  # the usual case by far: what the heap says does not matter
+            return next(iter(self._of.values()))
         while self._heap:
             when, whose = self._heap[0]
-            counts, deadline = self._wakes.get(whose) == when, self._of.get(whose)
-            if counts and deadline is not None and deadline.when == when:
-                return deadline
-            heapq.heappop(self._heap)
-            if counts:
+            deadline = self._of.get(whose)
+            if self._wakes.get(whose) != when:  # an earlier moment of the same owner counts
+                heapq.heappop(self._heap)
+            elif deadline is None:
+                heapq.heappop(self._heap)
                 del self._wakes[whose]
-                if deadline is not None:
-                    self._wake(whose, deadline.when)
+            elif deadline.when == when:
+                return deadline
+            else:  # it has been moved later since
+                self._wakes[whose] = deadline.when
+                heapq.heapreplace(self._heap, (deadline.when, whose))
         return None
 
     def due(self, now: float) -> Deadline | None:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rejoinder.core import effects as ef
+from rejoinder.core import inputs as inp
 from rejoinder.core.blame import About, benign, subject
 from rejoinder.core.conversation import identified
 from rejoinder.core.input_audio import Heard
@@ -31,6 +32,8 @@ _G711, _G711_RATE = ("audio/pcmu", "audio/pcma"), 8_000
 _RECENT = 8
 """How many events are remembered: a proxy that delivers twice does so at once, and events can be big."""
 
+_ACTIVE = State.ACTIVE  # an enum's attribute is slow to read
+
 _HOSTED = (
     ev.ResponseMcpCallInProgress,
     ev.ResponseMcpCallCompleted,
@@ -38,12 +41,14 @@ _HOSTED = (
 )
 
 
-def receive(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
-    """Everything that follows from one event of the server's."""
+def receive(state: SessionState, now: float, given: inp.Received) -> Iterable[ef.Effect]:
+    """Everything that follows from one event of the server's; nothing does after the end."""
+    event = given.event
+    if state.ended is not None:
+        return ()
     if _seen(state, event):
-        yield ef.Announce(ef.Odd("duplicate", event))
-        return
-    yield from _route(type(event))(state, now, event)
+        return (ef.Announce(ef.Odd("duplicate", event)),)
+    return _route(type(event))(state, now, event)
 
 
 def answered(results: Iterable[ef.SettleEdit]) -> Iterator[ef.Effect]:
@@ -57,32 +62,40 @@ def answered(results: Iterable[ef.SettleEdit]) -> Iterator[ef.Effect]:
 
 def _seen(state: SessionState, event: ev.ServerEvent) -> bool:
     """Whether the very same event has just been here: some proxies deliver twice."""
-    event_id = getattr(event, "event_id", None)
+    event_id, recent = event.event_id, state.recent
     if not event_id:
         return False
-    known = state.recent.get(event_id)
-    if known is not None and known == event:
-        return True
-    # An id that stood for something else before names nothing: such a server is not deduplicated.
-    state.recent[event_id] = None if event_id in state.recent else event
-    if len(state.recent) > _RECENT:
-        del state.recent[next(iter(state.recent))]
+    if event_id in recent:
+        same = recent[event_id] == event
+        # An id that stood for something else names nothing: such a server is not deduplicated.
+        recent[event_id] = recent[event_id] if same else None
+        return same
+    recent[event_id] = event
+    if len(recent) > _RECENT:
+        del recent[next(iter(recent))]
     return False
 
 
-def _of_a_response(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator[ef.Effect]:
-    response_id = getattr(event, "response_id", None)
+def _of_a_response(state: SessionState, now: float, event: ev.ServerEvent) -> Iterable[ef.Effect]:
+    response_id: str | None = getattr(event, "response_id", None)
     machine = state.responses.named(response_id) or _owner(state, event)
-    if machine is not None and machine.state is State.ACTIVE:
-        yield from state.responses.deliver(now, machine, Facts(event))
-    elif machine is not None:
-        yield from state.responses.apply(now, machine, Trigger.DELTA, Facts(event))
-    if isinstance(event, (ev.UnknownEvent, ev.MalformedFrame)):
-        malformed = isinstance(event, ev.MalformedFrame)
-        yield ef.Announce(ef.Odd("malformed" if malformed else "unknown", event))
-    elif machine is None and response_id is not None:
-        late = response_id in state.responses.past
-        yield ef.Announce(ef.Odd("late" if late else "foreign", event))
+    if machine is not None and machine.state is _ACTIVE:
+        return state.responses.deliver(now, machine, event)
+    if machine is not None:
+        return state.responses.apply(now, machine, Trigger.DELTA, Facts(event))
+    if response_id is None or isinstance(event, ev.UnknownEvent):
+        return ()
+    late = response_id in state.responses.past
+    return (ef.Announce(ef.Odd("late" if late else "foreign", event)),)
+
+
+def _unknown(state: SessionState, now: float, event: ev.UnknownEvent) -> Iterator[ef.Effect]:
+    yield from _of_a_response(state, now, event)
+    yield ef.Announce(ef.Odd("unknown", event))
+
+
+def _malformed(state: SessionState, now: float, event: ev.MalformedFrame) -> Iterator[ef.Effect]:
+    yield ef.Announce(ef.Odd("malformed", event))
 
 
 def _owner(state: SessionState, event: ev.ServerEvent) -> Machine | None:
@@ -280,7 +293,7 @@ def _nothing(state: SessionState, now: float, event: ev.ServerEvent) -> Iterator
     yield from ()
 
 
-Route: TypeAlias = Callable[[SessionState, float, Any], Iterator[ef.Effect]]
+Route: TypeAlias = Callable[[SessionState, float, Any], Iterable[ef.Effect]]
 
 _EVENTS: dict[type, Route] = {
     ev.ResponseCreated: _created,
@@ -304,6 +317,8 @@ _EVENTS: dict[type, Route] = {
     ev.ConversationItemDeleted: _item_deleted,
     ev.ConversationItemTruncated: _item_truncated,
     ev.ConversationItemRetrieved: _item_retrieved,
+    ev.UnknownEvent: _unknown,
+    ev.MalformedFrame: _malformed,
     ev.RateLimitsUpdated: _nothing,
     ev.ConversationCreated: _nothing,
 }

@@ -8,7 +8,8 @@ limit or by the user's speech must not be run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 import msgspec
 
@@ -69,23 +70,24 @@ class Output(msgspec.Struct):
         """Whether anything has been delivered."""
         return bool(self.items)
 
-    def feed(self, event: ev.ServerEvent) -> Iterator[Part]:
-        """The parts that this event of the response adds."""
+    def feed(self, event: ev.ServerEvent) -> Iterable[Part]:
+        """The parts that this event of the response adds; to be taken before the next event."""
         if isinstance(event, _DELTAS) and self._told_otherwise(event):
-            return
+            return ()
         match event:
             case ev.ResponseOutputAudioDelta():
-                yield from self._audio(event)
+                return self._audio(event)
             case ev.ResponseOutputAudioTranscriptDelta():
-                yield from self._words(
+                return self._words(
                     event.item_id, event.content_index, _AUDIO, event.delta, event.start_time
                 )
             case ev.ResponseOutputTextDelta():
-                yield from self._words(event.item_id, event.content_index, _TEXT, event.delta)
+                return self._words(event.item_id, event.content_index, _TEXT, event.delta)
             case ev.ResponseFunctionCallArgumentsDelta():
                 self._call_of(event.item_id, event.call_id).arguments += event.delta
+                return ()
             case _:
-                yield from self._rest(event)
+                return self._rest(event)
 
     def _rest(self, event: ev.ServerEvent) -> Iterator[Part]:
         match event:
@@ -128,8 +130,7 @@ class Output(msgspec.Struct):
         | ev.ResponseOutputTextDelta,
     ) -> bool:
         """Whether another name tells the same: some servers send each delta under both."""
-        kind = [isinstance(event, delta) for delta in _DELTAS].index(True)
-        name = str(event.__struct_config__.tag)
+        kind, name = _telling(type(event))
         return self.names.setdefault((event.item_id, event.content_index, kind), name) != name
 
     def _item(self, item_id: str) -> OutputItem:
@@ -155,31 +156,34 @@ class Output(msgspec.Struct):
             return
         yield from self._announced(item_id, index, kind)
 
-    def _announced(self, item_id: str, index: int, kind: str) -> Iterator[Part]:
-        content = self._item(item_id).content
-        if index not in content:
-            content[index] = kind
-            yield ContentStarted(item_id, index, kind)
+    def _announced(self, item_id: str, index: int, kind: str) -> list[Part]:
+        known = self.items.get(item_id) or self._item(item_id)
+        if index in known.content:
+            return []
+        known.content[index] = kind
+        return [ContentStarted(item_id, index, kind)]
 
-    def _audio(self, event: ev.ResponseOutputAudioDelta) -> Iterator[Part]:
-        yield from self._announced(event.item_id, event.content_index, _AUDIO)
-        if event.delta:
-            self.audio_bytes += len(event.delta)
-            yield Audio(event.item_id, event.content_index, event.delta)
+    def _audio(self, event: ev.ResponseOutputAudioDelta) -> list[Part]:
+        item_id, index, audio = event.item_id, event.content_index, event.delta
+        parts = self._announced(item_id, index, _AUDIO)
+        if audio:
+            self.audio_bytes += len(audio)
+            parts.append(Audio(item_id, index, audio))
+        return parts
 
     def _words(
         self, item_id: str, index: int, kind: str, text: str, at: float | None = None
-    ) -> Iterator[Part]:
-        yield from self._announced(item_id, index, kind)
-        if not text:
-            return
-        words = self._item(item_id).words
-        words[index] = words.get(index, "") + text
-        self.text.append(text)
-        if kind == _AUDIO:
-            yield Transcript(item_id, index, text, at)
-        else:
-            yield Text(item_id, index, text)
+    ) -> list[Part]:
+        parts = self._announced(item_id, index, kind)
+        if text:
+            words = self._item(item_id).words
+            words[index] = words.get(index, "") + text
+            self.text.append(text)
+            spoken = kind == _AUDIO
+            parts.append(
+                Transcript(item_id, index, text, at) if spoken else Text(item_id, index, text)
+            )
+        return parts
 
     def _all_words(self, item_id: str, index: int, kind: str, text: str | None) -> Iterator[Part]:
         """The whole text of a part: whatever of it the deltas left out."""
@@ -227,3 +231,10 @@ class Output(msgspec.Struct):
         call = FunctionCall(item_id, call_id, known.name, known.arguments)
         self.calls.append(call)
         yield call
+
+
+@cache
+def _telling(delta: type[msgspec.Struct]) -> tuple[int, str]:
+    """Which kind of delta it is, and under which name it comes."""
+    kind = [issubclass(delta, known) for known in _DELTAS].index(True)
+    return kind, str(delta.__struct_config__.tag)

@@ -7,7 +7,7 @@ decided in `correlation`; what goes on the wire, and when, in `queue`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 import msgspec
@@ -22,10 +22,12 @@ from rejoinder.core.parts import Audio, Part, Text, Transcript
 from rejoinder.core.verdict import Facts
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.response import ErrorBody, ResponseObject
+from rejoinder.wire.server_events import ServerEvent
 
 KEY = "rejoinder_key"
 """The member of `response.metadata` that carries our key to the server and back."""
 
+_QUEUED = State.QUEUED  # an enum's attribute is slow to read
 _HOLDS = frozenset({State.REQUESTED, State.ACTIVE, State.CANCELLING, State.DRAINING})
 _MOST_ORPHANS = 256
 _MOST_PAST = 1024
@@ -56,6 +58,13 @@ class Responses(msgspec.Struct):
     def within(self, *states: State) -> list[Machine]:
         """All machines in these states, oldest first."""
         return [m for m in self.machines.values() if m.state in states]
+
+    def queued(self) -> bool:
+        """Whether any waits its turn; asked at every step."""
+        for machine in self.machines.values():  # noqa: SIM110 - a generator costs twice as much
+            if machine.state is _QUEUED:
+                return True
+        return False
 
     def holder(self, besides: Machine | None = None) -> Machine | None:
         """Who holds the default conversation's one slot, ours or the server's own."""
@@ -119,14 +128,14 @@ class Responses(msgspec.Struct):
         if cell.to is State.ORPHANED:
             yield from self._forget_oldest_orphan(now)
 
-    def deliver(self, now: float, machine: Machine, facts: Facts) -> Iterator[ef.Effect]:
+    def deliver(self, now: float, machine: Machine, event: ServerEvent | None) -> list[ef.Effect]:
         """DELTA for the one cell that matters for speed; the same as `apply` would do."""
         if machine.blame is not None:
             machine.blame = Blame(machine.blame.error, math.inf)
         machine.moments.last_event = now
-        if facts.event is not None:
-            yield from self._parts(now, machine, machine.output.feed(facts.event))
-        self._arm(now, machine)
+        effects = [] if event is None else self._parts(now, machine, machine.output.feed(event))
+        self.deadlines.set(machine.key, now + clocks.gap(machine, self.timeouts), "gap")
+        return effects
 
     def each(self, now: float, trigger: Trigger, facts: Facts) -> Iterator[ef.Effect]:
         """The same for all of them: the socket or the session is gone."""
@@ -180,7 +189,7 @@ class Responses(msgspec.Struct):
             case Act.OPEN:
                 yield from self._open(now, machine, facts.response or ResponseObject())
             case Act.DELIVER:
-                yield from self.deliver(now, machine, facts)
+                yield from self.deliver(now, machine, facts.event)
             case Act.SETTLE:
                 yield from self._settle(now, machine, trigger, facts)
             case Act.CANCEL:
@@ -217,14 +226,16 @@ class Responses(msgspec.Struct):
             machine.response_id = response_id
             self.by_id[response_id] = machine.key
 
-    def _parts(self, now: float, machine: Machine, parts: Iterator[Part]) -> Iterator[ef.Effect]:
+    def _parts(self, now: float, machine: Machine, parts: Iterable[Part]) -> list[ef.Effect]:
+        effects: list[ef.Effect] = []
         moments = machine.moments
         for part in parts:
-            if isinstance(part, Audio) and moments.first_audio is None:
+            if moments.first_audio is None and isinstance(part, Audio):
                 moments.first_audio = now
-            elif isinstance(part, (Text, Transcript)) and moments.first_text is None:
+            elif moments.first_text is None and isinstance(part, (Text, Transcript)):
                 moments.first_text = now
-            yield ef.Deliver(machine.key, part)
+            effects.append(ef.Deliver(machine.key, part))
+        return effects
 
     def _settle(
         self, now: float, machine: Machine, trigger: Trigger, facts: Facts

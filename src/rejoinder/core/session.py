@@ -8,7 +8,7 @@ inputs, and every consequence is in the returned list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rejoinder.core import effects as ef
@@ -69,7 +69,7 @@ class Session:
         """
         state = self.state
         effects = list(_INPUTS[type(given)](state, now, given))
-        if state.online and state.ended is None:
+        if state.responses.queued() and state.online and state.ended is None:
             effects += queue.dispatch(now, state.responses, state.correlation)
         return effects
 
@@ -81,14 +81,12 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """The moment at which a `Tick` is due, or None."""
-        state = self.state
-        first = (state.responses.deadlines.earliest(), state.requests.deadlines.earliest())
-        return min((deadline.when for deadline in first if deadline is not None), default=None)
-
-
-def _received(state: SessionState, now: float, given: inp.Received) -> Iterator[ef.Effect]:
-    if state.ended is None:
-        yield from intake.receive(state, now, given.event)
+        response = self.state.responses.deadlines.earliest()
+        edit = self.state.requests.deadlines.earliest()
+        if response is None or edit is None:
+            first = response or edit
+            return None if first is None else first.when
+        return min(response.when, edit.when)
 
 
 def _connected(state: SessionState, now: float, _: inp.Connected) -> Iterator[ef.Effect]:
@@ -191,12 +189,18 @@ def _name(state: SessionState, event: ce.ClientEvent | ce.RawClientEvent) -> Non
         state.requests.name(own)
 
 
-def _append(state: SessionState, now: float, given: inp.Append) -> Iterator[ef.Effect]:
-    yield from _say(state, now, inp.Say(ce.InputAudioBufferAppend(audio=given.audio)))
+def _append(state: SessionState, now: float, given: inp.Append) -> Iterable[ef.Effect]:
+    event = ce.InputAudioBufferAppend(audio=given.audio)
+    if state.ended is not None:
+        return ()
+    if state.online:
+        return (ef.Send(event),)
+    state.outbox.hold(event)  # there is always room for audio: the oldest gives way
+    return ()
 
 
-_INPUTS: dict[type, Callable[[SessionState, float, Any], Iterator[ef.Effect]]] = {
-    inp.Received: _received,
+_INPUTS: dict[type, Callable[[SessionState, float, Any], Iterable[ef.Effect]]] = {
+    inp.Received: intake.receive,
     inp.Append: _append,
     inp.Tick: _tick,
     inp.Ask: _ask,

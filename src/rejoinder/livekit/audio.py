@@ -22,6 +22,8 @@ class Microphone:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._raw = bytearray()
+        self._inside = 0
         self._resampler: rtc.AudioResampler | None = None
         self._rate = SAMPLE_RATE
         self._uncommitted = 0
@@ -34,16 +36,19 @@ class Microphone:
         """
         if frame.sample_rate != self._rate:
             self._change_rate(frame.sample_rate)
-        samples = _mono(frame)
+        samples = frame.data if frame.num_channels == 1 else _mixed(frame)
         if self._resampler is None:
             self._buffer += samples
         else:
-            for resampled in self._resampler.push(bytearray(samples)):
-                self._buffer += resampled.data.cast("B")
-        return self._full_chunks()
+            self._raw += samples
+            waiting = len(self._raw) * SAMPLE_RATE + self._inside
+            if waiting >= (_CHUNK - len(self._buffer)) * self._rate:
+                self._resample()
+        return self._full_chunks() if len(self._buffer) >= _CHUNK else []
 
     def flush(self) -> tuple[bytes, bool]:
         """The chunk begun, possibly empty, and whether the turn is long enough to commit it."""
+        self._resample()
         rest = bytes(self._buffer)
         self._buffer.clear()
         worth_it = self._uncommitted + len(rest) > _LEAST_COMMIT
@@ -64,6 +69,7 @@ class Microphone:
 
     def clear(self) -> None:
         """Forgets the chunk begun, as the server is told to forget its buffer."""
+        self._resample()
         self._buffer.clear()
         self._uncommitted = 0
 
@@ -73,29 +79,42 @@ class Microphone:
                 f"push_audio: unsupported sample rate {rate} Hz; "
                 f"push frames of {_RATES.start} to {_RATES.stop - 1} Hz"
             )
+        self._resample()
         for rest in self._resampler.flush() if self._resampler else ():
             self._buffer += rest.data.cast("B")
         self._rate = rate
+        self._inside = 0
         self._resampler = (
             None
             if rate == SAMPLE_RATE
             else rtc.AudioResampler(input_rate=rate, output_rate=SAMPLE_RATE)
         )
 
+    def _resample(self) -> None:
+        """Brings what waits to our rate.
+
+        Each call of the resampler is dear, so frames wait until they may fill a chunk together with
+        what is inside of it already (``_inside``, in bytes times both rates). None leaves later for it.
+        """
+        if self._resampler is None or not self._raw:
+            return
+        before = len(self._buffer)
+        for resampled in self._resampler.push(self._raw):
+            self._buffer += resampled.data
+        gained = (len(self._buffer) - before) * self._rate
+        self._inside += len(self._raw) * SAMPLE_RATE - gained
+        self._raw = bytearray()
+
     def _full_chunks(self) -> list[bytes]:
         whole = len(self._buffer) - len(self._buffer) % _CHUNK
-        if not whole:
-            return []
         chunks = [bytes(self._buffer[at : at + _CHUNK]) for at in range(0, whole, _CHUNK)]
         del self._buffer[:whole]
         self._uncommitted += whole
         return chunks
 
 
-def _mono(frame: rtc.AudioFrame) -> memoryview | bytes:
+def _mixed(frame: rtc.AudioFrame) -> bytes:
     """The frame's samples, channels averaged into one."""
-    if frame.num_channels == 1:
-        return frame.data.cast("B")
     channels = np.frombuffer(frame.data, dtype=np.int16).reshape(-1, frame.num_channels)
     mixed: bytes = channels.mean(axis=1).astype(np.int16).tobytes()
     return mixed

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from livekit import rtc
 from livekit.agents import llm
 from livekit.agents.voice.io import TimedString
 
@@ -16,8 +15,7 @@ from rejoinder.core import parts
 from rejoinder.core.outcomes import Completed, Outcome
 from rejoinder.livekit import speech
 from rejoinder.livekit.errors import ReplyError
-from rejoinder.livekit.options import NUM_CHANNELS, SAMPLE_RATE
-from rejoinder.livekit.streams import Stream
+from rejoinder.livekit.streams import AudioStream, Stream
 
 logger = logging.getLogger("rejoinder.livekit")
 
@@ -49,7 +47,7 @@ class Message:
     def __init__(self, item_id: str, generation: Generation) -> None:
         self.ended = False
         self.text: Stream[str] = Stream(generation.claim)
-        self.audio: Stream[rtc.AudioFrame] = Stream(generation.claim, _bytes)
+        self.audio = AudioStream(generation.claim)
         self.modalities: asyncio.Future[Modalities] = asyncio.get_running_loop().create_future()
         self.public = llm.MessageGeneration(
             message_id=item_id,
@@ -114,7 +112,10 @@ class Generation:
     @property
     def unread(self) -> int:
         """How many bytes of audio wait for a reader."""
-        return sum(message.audio.size for message in self._messages.values())
+        size = 0
+        for message in self._messages.values():  # at every part: a generator would cost more
+            size += message.audio.size
+        return size
 
     def feed(self, part: parts.Part) -> None:
         """Puts one part into the stream it belongs to."""
@@ -122,7 +123,7 @@ class Generation:
             case parts.Audio():
                 message = self._message(part.item_id)
                 message.become(_SPOKEN)
-                message.audio.put(_frame(part.audio))
+                message.audio.put(part.audio)
             case parts.Transcript():
                 self._message(part.item_id).text.put(_timed(part))
             case parts.Text():
@@ -183,17 +184,3 @@ class Generation:
 def _timed(part: parts.Transcript) -> str:
     """The words, with the moment at which they are spoken if the server said when that is."""
     return part.text if part.at is None else TimedString(part.text, start_time=part.at)
-
-
-def _bytes(frame: rtc.AudioFrame) -> int:
-    return frame.samples_per_channel * 2
-
-
-def _frame(samples: bytes) -> rtc.AudioFrame:
-    whole = len(samples) & ~1  # a sample has two bytes
-    return rtc.AudioFrame(
-        data=samples[:whole] if whole != len(samples) else samples,
-        sample_rate=SAMPLE_RATE,
-        num_channels=NUM_CHANNELS,
-        samples_per_channel=whole // 2,
-    )

@@ -135,7 +135,8 @@ class Reply:
         """One part of the response."""
         if self._unwanted() or self._unheard:
             return
-        self._surface()
+        if not self._surfaced:
+            self._surface()
         self.generation.feed(part)
         if self.generation.unread > MOST_BUFFERED and self._response is not None:
             self._response.abandon(OVERFLOW)

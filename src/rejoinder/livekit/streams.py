@@ -11,23 +11,22 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from livekit import rtc
+
+from rejoinder.livekit.options import NUM_CHANNELS, SAMPLE_RATE
+
 T = TypeVar("T")
 
 
-class Stream(Generic[T]):
-    """An async iterator over what is put into it, until it is closed.
+class _Kept(Generic[T]):
+    """What waits for a reader, until the end.
 
     ``on_read`` is called at each read, in the reader's own context. Cancelling a read loses nothing.
-    ``size`` is what the items weigh that wait for a reader.
     """
 
-    __slots__ = ("_closed", "_items", "_on_read", "_readers", "_weigh", "size")
+    __slots__ = ("_closed", "_items", "_on_read", "_readers")
 
-    def __init__(
-        self, on_read: Callable[[], None], weigh: Callable[[T], int] | None = None
-    ) -> None:
-        self.size = 0
-        self._weigh = weigh or _weightless
+    def __init__(self, on_read: Callable[[], None]) -> None:
         self._items: deque[T] = deque()
         self._readers: set[asyncio.Future[None]] = set()
         self._closed = False
@@ -42,8 +41,8 @@ class Stream(Generic[T]):
         """Adds an item. What comes after the end is dropped."""
         if not self._closed:
             self._items.append(item)
-            self.size += self._weigh(item)
-            self._wake()
+            if self._readers:
+                self._wake()
 
     def close(self) -> None:
         """Ends the stream after what has been put into it."""
@@ -53,14 +52,10 @@ class Stream(Generic[T]):
     async def aclose(self) -> None:
         """The reader has gone: what it did not read is dropped. LiveKit calls this at its own end."""
         self._items.clear()
-        self.size = 0
         self.close()
 
-    def __aiter__(self) -> Stream[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        self._on_read()
+    async def _arrival(self) -> None:
+        """Returns once there is an item; raises ``StopAsyncIteration`` if there will be none."""
         while not self._items:
             if self._closed:
                 raise StopAsyncIteration
@@ -70,9 +65,6 @@ class Stream(Generic[T]):
                 await reader
             finally:
                 self._readers.discard(reader)
-        item = self._items.popleft()
-        self.size -= self._weigh(item)
-        return item
 
     def _wake(self) -> None:
         for reader in self._readers:
@@ -80,5 +72,53 @@ class Stream(Generic[T]):
                 reader.set_result(None)
 
 
-def _weightless(_: object) -> int:
-    return 0
+class Stream(_Kept[T]):
+    """An async iterator over what is put into it, until it is closed."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> Stream[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        self._on_read()
+        if not self._items:
+            await self._arrival()
+        return self._items.popleft()
+
+
+class AudioStream(_Kept[bytes]):
+    """The same for samples, which come out as frames: made when they are read, because of a reply that is
+    cut off most are never read. ``size``: how many bytes wait for a reader."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, on_read: Callable[[], None]) -> None:
+        super().__init__(on_read)
+        self.size = 0
+
+    def put(self, item: bytes) -> None:
+        """Adds samples. What comes after the end is dropped."""
+        if not self._closed:
+            self.size += len(item)
+            self._items.append(item)
+            if self._readers:
+                self._wake()
+
+    async def aclose(self) -> None:
+        """The reader has gone: what it did not read is dropped. LiveKit calls this at its own end."""
+        self.size = 0
+        await super().aclose()
+
+    def __aiter__(self) -> AudioStream:
+        return self
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        self._on_read()
+        if not self._items:
+            await self._arrival()
+        samples = self._items.popleft()
+        self.size -= len(samples)
+        if len(samples) & 1:  # a sample has two bytes
+            samples = samples[:-1]
+        return rtc.AudioFrame(samples, SAMPLE_RATE, NUM_CHANNELS, len(samples) // 2)
