@@ -18,7 +18,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs mutants format-check lint types imports house format clean distclean
+.PHONY: help setup demo test bench check docs mutants format-check lint types imports house format clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: $(STAMP) ## all tests; the pure rooms (wire, core, server) must be covered
 	@$(BIN)/coverage run -m pytest --numprocesses auto
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+bench: $(STAMP) ## what a session costs, ours against LiveKit's own plugin (about two minutes)
+	@$(BIN)/python -m bench
 
 check: $(STAMP) ## format, lint, types, imports, house rules: all of them, then the verdict
 	@$(MAKE) --keep-going format-check lint types imports house
@@ -69,7 +72,7 @@ mutants: $(STAMP) ## break each mechanism on purpose and see that its tests noti
 
 clean: ## remove what the other targets made, but for the .venv
 	@rm -rf $(CACHE) build dist demo-out .hypothesis .import_linter_cache
-	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove the .venv as well
 	@rm -rf $(VENV)

@@ -99,7 +99,7 @@ class Source:
 
 def repository() -> list[Source]:
     """Every Python file of ours."""
-    paths = sorted(path for top in ("src", "tests") for path in (ROOT / top).rglob("*.py"))
+    paths = sorted(path for top in ("src", "tests", "bench") for path in (ROOT / top).rglob("*.py"))
     return [Source(p.relative_to(ROOT).as_posix(), p.read_text("utf-8")) for p in paths]
 
 
