@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rejoinder.livekit.streams import AudioStream, Stream
+from rejoinder.livekit.streams import AudioStream, Stream, Tally
 from rejoinder.testing import Run
 
 
@@ -105,21 +105,22 @@ def test_each_read_is_announced_in_the_readers_context(run: Run) -> None:
 
 def test_samples_come_out_as_frames_and_are_counted_until_then(run: Run) -> None:
     async def main() -> None:
-        stream = AudioStream(nobody)
+        tally = Tally()
+        stream = AudioStream(nobody, tally)
         stream.put(bytes(960))
         stream.put(bytes(5))  # half a sample is of no use
-        assert stream.size == 965
+        assert tally.bytes == 965
         frame = await anext(stream)
         assert (frame.sample_rate, frame.num_channels, frame.samples_per_channel) == (
             24_000,
             1,
             480,
         )
-        assert stream.size == 5
+        assert tally.bytes == 5
         assert (await anext(stream)).samples_per_channel == 2
         stream.close()
         stream.put(bytes(960))
-        assert stream.size == 0
+        assert tally.bytes == 0
         assert [frame async for frame in stream] == []
 
     run(main())
@@ -127,10 +128,11 @@ def test_samples_come_out_as_frames_and_are_counted_until_then(run: Run) -> None
 
 def test_samples_that_the_reader_left_are_not_counted(run: Run) -> None:
     async def main() -> None:
-        stream = AudioStream(nobody)
+        tally = Tally()
+        stream = AudioStream(nobody, tally)
         stream.put(bytes(960))
         await stream.aclose()
-        assert stream.size == 0
+        assert tally.bytes == 0
         assert stream.closed
 
     run(main())
@@ -138,7 +140,8 @@ def test_samples_that_the_reader_left_are_not_counted(run: Run) -> None:
 
 def test_a_reader_of_samples_is_woken(run: Run) -> None:
     async def main() -> None:
-        stream = AudioStream(nobody)
+        tally = Tally()
+        stream = AudioStream(nobody, tally)
         reader = asyncio.create_task(anext(stream))
         await asyncio.sleep(0)
         stream.put(bytes(960))

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
+import msgspec
+
 from rejoinder.client.alarm import Alarm
 from rejoinder.client.link import Link
 from rejoinder.client.outbox import MOST_OUTBOUND
 from rejoinder.client.transport import Transport
-from rejoinder.client.waiting import Listeners, Waiting, guarded
+from rejoinder.client.waiting import Listeners, OnEvent, Waiting, guarded
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.deadlines import Timeouts
@@ -69,6 +71,12 @@ class Pump:
         """Begins to connect."""
         self.link.open(dial)
 
+    def tap(self, on_event_in: OnEvent | None, on_event_out: OnEvent | None) -> None:
+        """Shows each event on the wire to these from now on, and to nobody else."""
+        self._listeners = msgspec.structs.replace(
+            self._listeners, on_event_in=on_event_in, on_event_out=on_event_out
+        )
+
     def check_loop(self) -> None:
         """Raises `ConfigurationError` unless this is the session's own event loop."""
         if running_loop() is not self._loop:
@@ -84,11 +92,12 @@ class Pump:
 
         May be called from within a callback of a step: then it takes its turn after that step.
         """
-        self._inputs.append(given)
         if self._stepping:
+            self._inputs.append(given)
             return
         self._stepping = True
         try:
+            self._step(given)
             while self._inputs:
                 self._step(self._inputs.pop(0))
         finally:
@@ -121,8 +130,8 @@ class Pump:
         match effect:
             case ef.Deliver():  # first, and not taken apart by position, which is slow: there are many
                 self.waiting.deliver(effect.key, effect.part)
-            case ef.Send(event):
-                self._send(event)
+            case ef.Send():
+                self._send(effect.event)
             case ef.Open():
                 self.waiting.open(effect)
             case ef.Withdraw(key):

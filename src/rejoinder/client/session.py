@@ -17,7 +17,7 @@ from rejoinder.client.response import Response
 from rejoinder.client.streams import Feed, Sink, check_sink
 from rejoinder.client.transport import Transport, dial
 from rejoinder.client.views import Mirror, Responses
-from rejoinder.client.waiting import Listeners
+from rejoinder.client.waiting import Listeners, OnEvent
 from rejoinder.core import inputs as inp
 from rejoinder.core import session as core
 from rejoinder.core.deadlines import Timeouts
@@ -145,6 +145,9 @@ class Session:
                 f"append_audio takes whole samples of {self._sample_bytes} bytes, and {len(data)} "
                 "bytes end in the middle of one: keep the rest for the next call"
             )
+        if 0 < len(data) <= _MOST_APPEND:  # nearly always
+            self._pump.step(inp.Append(data))
+            return
         for at in range(0, len(data), _MOST_APPEND):
             self._pump.step(inp.Append(data[at : at + _MOST_APPEND]))
 
@@ -331,6 +334,13 @@ class Session:
         else:
             self._pump.step(inp.Say(by_hand.appended(raw)))
         return None
+
+    def tap(
+        self, *, on_event_in: OnEvent | None = None, on_event_out: OnEvent | None = None
+    ) -> None:
+        """Shows each event on the wire to these from now on, as the options of `connect` do, in place of
+        those; None: to nobody. Raises `ConfigurationError` for what is no plain function."""
+        self._pump.tap(on_event_in, on_event_out)
 
     def notices(self) -> Feed[Notice]:
         """The news of the session, from its beginning: an asynchronous iterator that ends with `Ended`.

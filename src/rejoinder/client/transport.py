@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -24,6 +24,9 @@ __all__ = ["MOST_FRAME", "AiohttpTransport", "Dial", "HttpSession", "Transport",
 
 HttpSession: TypeAlias = aiohttp.ClientSession
 """What an application may lend us: its connector, cookies, headers and proxy are used."""
+
+Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
+"""One whose text frames come as bytes: they are decoded with the event, and not before."""
 
 MOST_FRAME = 32 * 1024 * 1024
 """The largest frame that is accepted, in bytes: items come with their audio embedded."""
@@ -60,7 +63,7 @@ class Transport(Protocol):
         """
 
     async def receive(self) -> str | bytes | Close:
-        """The next frame: text, binary, or the end, which every later call repeats.
+        """The next frame, text or binary, or the end, which every later call repeats.
 
         Never raises. Cancelling it loses nothing.
         """
@@ -100,7 +103,7 @@ async def dial(
     handshake = _Handshake()
     http = _session(http_session, handshake)
     secrets = _secrets(http.headers) + _secrets(headers)
-    connected: aiohttp.ClientWebSocketResponse | None = None
+    connected: Socket | None = None
     failure: RejoinderError | None = None
     try:
         async with asyncio.timeout(clocks.connect):
@@ -112,6 +115,7 @@ async def dial(
                 autoping=False,
                 compress=0,
                 max_msg_size=MOST_FRAME,
+                decode_text=False,
             )
     except TimeoutError:
         failure = ConnectError(
@@ -132,7 +136,7 @@ class AiohttpTransport:
 
     def __init__(
         self,
-        socket: aiohttp.ClientWebSocketResponse,
+        socket: Socket,
         http: aiohttp.ClientSession,
         connection: asyncio.Transport | None,
         secrets: Iterable[str],
@@ -141,7 +145,7 @@ class AiohttpTransport:
         self._socket = socket
         self._http = http
         self._connection = connection
-        self._secrets = tuple((_mark(secret), secret) for secret in secrets)
+        self._secrets = tuple((_mark(secret).encode(), secret.encode()) for secret in secrets)
         self._patience = close_timeout
         self._end: Close | None = None
         self._pong: asyncio.Task[None] | None = None
@@ -167,7 +171,7 @@ class AiohttpTransport:
                 return self._cleaned(message.data)
             match message.type:
                 case WSMsgType.BINARY:
-                    return bytes(message.data)
+                    return self._cleaned(bytes(message.data))
                 case WSMsgType.PING:
                     self._answer(message.data)
                 case WSMsgType.PONG:
@@ -211,11 +215,11 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError, RuntimeError):
             return  # the connection is gone: `receive` says so
 
-    def _cleaned(self, text: str) -> str:
+    def _cleaned(self, text: bytes) -> bytes:
         """Some gateways repeat the key that they refuse: it must not reach an error or a journal."""
         for mark, secret in self._secrets:
             if mark in text and secret in text:
-                text = text.replace(secret, "[hidden]")
+                text = text.replace(secret, b"[hidden]")
         return text
 
 
@@ -349,7 +353,7 @@ def _mark(secret: str) -> str:
     return next((each for each in secret if not each.isalnum() and each not in _PLAIN), secret)
 
 
-def _ended(message: aiohttp.WSMessage, error: BaseException | None) -> Close:
+def _ended(message: Any, error: BaseException | None) -> Close:
     match message.type:
         case WSMsgType.CLOSE:
             return Close("server", message.data or _NO_STATUS, message.extra or "")

@@ -31,7 +31,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     close: float = 2.0
 
 
-class Deadline(msgspec.Struct, frozen=True, order=True):
+class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
     """``when`` is a moment of the caller's clock, ``why`` names the clock, ``whose`` the owner."""
 
     when: float

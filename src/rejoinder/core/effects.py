@@ -41,7 +41,7 @@ class Withdraw(msgspec.Struct, frozen=True):
     key: str
 
 
-class Deliver(msgspec.Struct, frozen=True):
+class Deliver(msgspec.Struct, frozen=True, gc=False):
     """A part for the response's caller."""
 
     key: str

@@ -22,7 +22,7 @@ class Disconnected(msgspec.Struct, frozen=True):
     close: Close
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """One event of the server's."""
 
     event: ServerEvent
@@ -87,7 +87,7 @@ class Say(msgspec.Struct, frozen=True):
     event: ClientEvent | RawClientEvent
 
 
-class Append(msgspec.Struct, frozen=True):
+class Append(msgspec.Struct, frozen=True, gc=False):
     """Microphone audio in the session's input format."""
 
     audio: bytes

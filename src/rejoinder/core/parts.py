@@ -17,7 +17,7 @@ class ItemStarted(msgspec.Struct, frozen=True):
     item: Item
 
 
-class ContentStarted(msgspec.Struct, frozen=True):
+class ContentStarted(msgspec.Struct, frozen=True, gc=False):
     """A content part of a message was announced. ``kind`` is ``"audio"`` or ``"text"``."""
 
     item_id: str
@@ -25,7 +25,7 @@ class ContentStarted(msgspec.Struct, frozen=True):
     kind: str
 
 
-class Audio(msgspec.Struct, frozen=True):
+class Audio(msgspec.Struct, frozen=True, gc=False):
     """Audio samples in the session's output format (PCM16 little-endian, 24 kHz mono by default)."""
 
     item_id: str
@@ -33,7 +33,7 @@ class Audio(msgspec.Struct, frozen=True):
     audio: bytes
 
 
-class Transcript(msgspec.Struct, frozen=True):
+class Transcript(msgspec.Struct, frozen=True, gc=False):
     """Words of an audio part. ``at``: when they are spoken, in seconds from the beginning of the audio;
     None where the server does not say, as most do not."""
 
@@ -43,7 +43,7 @@ class Transcript(msgspec.Struct, frozen=True):
     at: float | None = None
 
 
-class Text(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True, gc=False):
     """A stretch of a text part."""
 
     item_id: str

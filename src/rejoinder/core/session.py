@@ -68,9 +68,10 @@ class Session:
         peer sends.
         """
         state = self.state
-        effects = list(_INPUTS[type(given)](state, now, given))
+        following = _INPUTS[type(given)](state, now, given)
+        effects = following if isinstance(following, list) else list(following)
         if state.responses.queued() and state.online and state.ended is None:
-            effects += queue.dispatch(now, state.responses, state.correlation)
+            effects.extend(queue.dispatch(now, state.responses, state.correlation))
         return effects
 
     def taken(self, event_id: str) -> bool:

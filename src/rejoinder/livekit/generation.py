@@ -15,7 +15,7 @@ from rejoinder.core import parts
 from rejoinder.core.outcomes import Completed, Outcome
 from rejoinder.livekit import speech
 from rejoinder.livekit.errors import ReplyError
-from rejoinder.livekit.streams import AudioStream, Stream
+from rejoinder.livekit.streams import AudioStream, Stream, Tally
 
 logger = logging.getLogger("rejoinder.livekit")
 
@@ -47,7 +47,7 @@ class Message:
     def __init__(self, item_id: str, generation: Generation) -> None:
         self.ended = False
         self.text: Stream[str] = Stream(generation.claim)
-        self.audio = AudioStream(generation.claim)
+        self.audio = AudioStream(generation.claim, generation.waiting)
         self.modalities: asyncio.Future[Modalities] = asyncio.get_running_loop().create_future()
         self.public = llm.MessageGeneration(
             message_id=item_id,
@@ -88,6 +88,7 @@ class Generation:
     ) -> None:
         self.work = work
         self.error: ReplyError | None = None
+        self.waiting = Tally()
         self._claimable = claimable
         self._usual = _SPOKEN if audio else _WRITTEN
         self._messages: dict[str, Message] = {}
@@ -109,20 +110,13 @@ class Generation:
             if self.work is not None and self.error is not None:
                 speech.fail(self.work, self.error)
 
-    @property
-    def unread(self) -> int:
-        """How many bytes of audio wait for a reader."""
-        size = 0
-        for message in self._messages.values():  # at every part: a generator would cost more
-            size += message.audio.size
-        return size
-
     def feed(self, part: parts.Part) -> None:
         """Puts one part into the stream it belongs to."""
         match part:
             case parts.Audio():
                 message = self._message(part.item_id)
-                message.become(_SPOKEN)
+                if not message.modalities.done():
+                    message.become(_SPOKEN)
                 message.audio.put(part.audio)
             case parts.Transcript():
                 self._message(part.item_id).text.put(_timed(part))

@@ -7,11 +7,12 @@ With ``LK_OPENAI_DEBUG`` set to a number other than 0 each event is a DEBUG reco
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from livekit.agents.utils import resolve_env_int
 
+from rejoinder.client.waiting import OnEvent
 from rejoinder.livekit.emitter import Listeners
 from rejoinder.wire.dialects import Dialect
 
@@ -21,6 +22,13 @@ _SERVER_EVENT = "openai_server_event_received"
 _CLIENT_EVENT = "openai_client_event_queued"
 _APPEND = "input_audio_buffer.append"
 _AUDIO = {"response.output_audio.delta": "delta", "response.audio.delta": "delta"}
+
+
+class Taps(TypedDict):
+    """Whom the client shows the events on the wire."""
+
+    on_event_in: OnEvent | None
+    on_event_out: OnEvent | None
 
 
 class RawEvents:
@@ -34,10 +42,16 @@ class RawEvents:
         self._renames = dialect.renames
         self._debug = bool(resolve_env_int("LK_OPENAI_DEBUG"))
 
+    def taps(self) -> Taps:
+        """What the client must show to whom, now: nobody is shown what nobody wants to see."""
+        seen, sent = (self._debug or self._listeners.any(e) for e in (_SERVER_EVENT, _CLIENT_EVENT))
+        return {
+            "on_event_in": self.received if seen else None,
+            "on_event_out": self.queued if sent else None,
+        }
+
     def received(self, frame: str | bytes, event: object) -> bytes | None:
         """The server's event, before it is handled; what to handle in its place, if it was changed."""
-        if not self._debug and not self._listeners.any(_SERVER_EVENT):
-            return None
         plain = _plain(frame)
         if plain is None:
             return None
@@ -51,8 +65,6 @@ class RawEvents:
 
     def queued(self, event: object, frame: bytes) -> bytes | None:
         """The client's event, before it is sent; what to send in its place, if it was changed."""
-        if not self._debug and not self._listeners.any(_CLIENT_EVENT):
-            return None
         plain = _plain(frame)
         if plain is None:
             return None

@@ -133,12 +133,12 @@ class Reply:
 
     def feed(self, part: Part) -> None:
         """One part of the response."""
-        if self._unwanted() or self._unheard:
-            return
         if not self._surfaced:
+            if self._unwanted() or self._unheard:
+                return
             self._surface()
         self.generation.feed(part)
-        if self.generation.unread > MOST_BUFFERED and self._response is not None:
+        if self.generation.waiting.bytes > MOST_BUFFERED and self._response is not None:
             self._response.abandon(OVERFLOW)
 
     def settle(self, outcome: Outcome) -> None:

@@ -22,7 +22,7 @@ from rejoinder.client.response import Response
 from rejoinder.client.streams import Sink
 from rejoinder.core import effects as ef
 from rejoinder.core.outcomes import Close
-from rejoinder.errors import ConfigurationError, EditError, EditRefused
+from rejoinder.errors import ConfigurationError, EditError, EditRefused, SessionClosed
 from rejoinder.livekit import metrics, options
 from rejoinder.livekit.audio import Microphone
 from rejoinder.livekit.chat_context import (
@@ -73,13 +73,12 @@ class RealtimeSession(
             config = options.merged(config, off)
         self._listeners = Listeners()
         self._settings = settings
-        raw = RawEvents(self._listeners, settings.endpoint.dialect)
+        self._raw = RawEvents(self._listeners, settings.endpoint.dialect)
         self._client = settings.connect(
             config,
             on_response=self._begun_by_server,
             on_notice=self._notice,
-            on_event_in=raw.received,
-            on_event_out=raw.queued,
+            **self._raw.taps(),
         )
         source = metrics.Source(realtime_model.label, settings.model, settings.provider)
         self._news = News(self._listeners, source, lambda: self._configuration.wanted)
@@ -341,12 +340,14 @@ class RealtimeSession(
             return lambda decorated: self.on(event, decorated)
         super().on(event, callback)
         self._listeners.add(event, callback)
+        self._client.tap(**self._raw.taps())
         return callback
 
     def off(self, event: Any, callback: Callable[..., Any]) -> None:
         """Takes a function out, if it is registered."""
         super().off(event, callback)
         self._listeners.remove(event, callback)
+        self._client.tap(**self._raw.taps())
 
     def emit(self, event: Any, *args: Any) -> None:
         """Calls everybody who listens to an event."""
@@ -375,8 +376,10 @@ class RealtimeSession(
         )
 
     def _append(self, samples: bytes) -> None:
-        if not self._over:
+        try:
             self._client.append_audio(samples)
+        except SessionClosed:
+            return  # LiveKit pushes on after the end, and has been told of it
 
     async def _committed(self, edit: Edit) -> None:
         try:

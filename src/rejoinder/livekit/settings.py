@@ -74,8 +74,8 @@ class Settings(msgspec.Struct, kw_only=True):
         *,
         on_response: OnResponse,
         on_notice: OnNotice,
-        on_event_in: OnEvent,
-        on_event_out: OnEvent,
+        on_event_in: OnEvent | None,
+        on_event_out: OnEvent | None,
     ) -> Session:
         """A session that connects in the background. Needs a running event loop."""
         return Session.start(

@@ -87,27 +87,36 @@ class Stream(_Kept[T]):
         return self._items.popleft()
 
 
+class Tally:
+    """How many ``bytes`` of audio wait for a reader, in all the streams of one response."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
 class AudioStream(_Kept[bytes]):
     """The same for samples, which come out as frames: made when they are read, because of a reply that is
-    cut off most are never read. ``size``: how many bytes wait for a reader."""
+    cut off most are never read."""
 
-    __slots__ = ("size",)
+    __slots__ = ("_tally",)
 
-    def __init__(self, on_read: Callable[[], None]) -> None:
+    def __init__(self, on_read: Callable[[], None], tally: Tally) -> None:
         super().__init__(on_read)
-        self.size = 0
+        self._tally = tally
 
     def put(self, item: bytes) -> None:
         """Adds samples. What comes after the end is dropped."""
         if not self._closed:
-            self.size += len(item)
+            self._tally.bytes += len(item)
             self._items.append(item)
             if self._readers:
                 self._wake()
 
     async def aclose(self) -> None:
         """The reader has gone: what it did not read is dropped. LiveKit calls this at its own end."""
-        self.size = 0
+        self._tally.bytes -= sum(map(len, self._items))
         await super().aclose()
 
     def __aiter__(self) -> AudioStream:
@@ -118,7 +127,7 @@ class AudioStream(_Kept[bytes]):
         if not self._items:
             await self._arrival()
         samples = self._items.popleft()
-        self.size -= len(samples)
+        self._tally.bytes -= len(samples)
         if len(samples) & 1:  # a sample has two bytes
             samples = samples[:-1]
         return rtc.AudioFrame(samples, SAMPLE_RATE, NUM_CHANNELS, len(samples) // 2)

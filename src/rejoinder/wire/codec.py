@@ -48,7 +48,12 @@ _client: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(_any_of(_CLIEN
 _server: msgspec.json.Decoder[GaServerEvent] = msgspec.json.Decoder(_any_of(_SERVER))
 _encoder = msgspec.json.Encoder()
 
-_SESSIONS = (SessionCreated, SessionUpdated)
+# To say by isinstance what a struct is not takes as long as to decode a short event.
+_SESSIONS = frozenset(
+    event
+    for event in _server_events.values()
+    if issubclass(event, (SessionCreated, SessionUpdated))
+)
 
 
 def encode(
@@ -59,9 +64,9 @@ def encode(
     Raises ``ValueError``, ``TypeError`` or ``OverflowError`` when a value of the caller's has no JSON
     form.
     """
-    if isinstance(event, UnknownEvent | MalformedFrame):
-        return event.raw
-    raw = event.raw if isinstance(event, RawClientEvent) else None
+    raw: dict[str, Any] | bytes | None = getattr(event, "raw", None)
+    if isinstance(raw, bytes):
+        return raw
     frame = _encoder.encode(event if raw is None else raw)
     if not dialect.said:
         return frame
@@ -79,9 +84,13 @@ def decode_server(data: str | bytes) -> ServerEvent:
         event = _server.decode(data)
     except plain.REFUSALS:
         return _reread_server(_bytes(data))
-    if isinstance(event, _SESSIONS) and event.session.audio is UNSET:
-        return _reread_server(_bytes(data))  # perhaps a flat one: its members are not ours
-    return event
+    return _nested(event, data) if type(event) in _SESSIONS else event
+
+
+def _nested(told: Any, data: str | bytes) -> ServerEvent:
+    """A session as it is; one that says nothing of audio is perhaps flat, and its members are not ours."""
+    event: ServerEvent = told
+    return _reread_server(_bytes(data)) if told.session.audio is UNSET else event
 
 
 def decode_client(data: str | bytes) -> ClientEvent | UnknownEvent | MalformedFrame:

@@ -18,7 +18,7 @@ from rejoinder.wire.strange import UnknownEvent as UnknownEvent
 from rejoinder.wire.transcription import LogProb, TranscriptionLanguage, TranscriptionUsage
 
 
-class ServerEventBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class ServerEventBase(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     """What every server event has. ``essence`` is the member without which it says nothing."""
 
     essence: ClassVar[str | None] = None
