@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rejoinder.client.edit import Edit
 from rejoinder.core import effects as ef
 from rejoinder.errors import (
     ConfigurationError,
@@ -59,6 +60,36 @@ def test_eight_bit_formats_have_samples_of_one_byte(run: Run) -> None:
             session.append_audio(b"\0\0\0")
         async with conversation() as (session, _):
             session.update(narrow)
+            session.append_audio(b"\0")
+
+    run(main())
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_format_that_the_server_refuses_changes_no_samples(run: Run, by_hand: bool) -> None:
+    async def main() -> None:
+        narrow = SessionConfig(
+            audio=SessionAudio(input=AudioInput(format=AudioFormat(type="audio/pcmu")))
+        )
+        raw = {
+            "type": "session.update",
+            "session": {"audio": {"input": {"format": {"type": "audio/pcmu"}}}},
+        }
+        async with conversation() as (session, peer):
+            sent = session.send(raw) if by_hand else session.update(narrow)
+            assert isinstance(sent, Edit)
+            session.append_audio(b"\0")
+            update = await peer.hear("session.update")
+            error = {"type": "invalid_request_error", "message": "no"}
+            await peer.say("error", error={**error, "event_id": update["event_id"]})
+            with pytest.raises(EditRefused):
+                await sent
+            with pytest.raises(ConfigurationError, match="whole samples of 2"):
+                session.append_audio(b"\0")
+            edit = session.update(narrow)
+            update = await peer.hear("session.update")
+            await peer.say("session.updated", session=update["session"])
+            await edit
             session.append_audio(b"\0")
 
     run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextvars
 import logging
 from collections.abc import Callable
@@ -384,6 +385,25 @@ def test_an_effect_that_cannot_be_carried_out_does_not_keep_the_others_from_it(
 
     run(main())
     assert "Send was not carried out: this is a bug" in caplog.text
+
+
+def test_what_an_interrupted_step_left_over_goes_before_what_follows(run: Run) -> None:
+    async def main() -> None:
+        async with conversation() as (session, peer):
+
+            def interrupts(_event: object, _frame: object) -> None:
+                session.tap()
+                session.append_audio(b"11")
+                raise KeyboardInterrupt
+
+            session.tap(on_event_out=interrupts)
+            with pytest.raises(KeyboardInterrupt):
+                session.clear_audio()
+            session.append_audio(b"22")
+            heard = [base64.b64decode((await peer.hear())["audio"]) for _ in range(2)]
+            assert heard == [b"11", b"22"]
+
+    run(main())
 
 
 def test_an_id_that_was_anothers_is_withdrawn(run: Run) -> None:

@@ -391,6 +391,22 @@ def test_a_key_that_the_server_repeats_is_hidden(run: Run, key: str) -> None:
     run(main())
 
 
+def test_a_key_in_the_reason_of_a_close_is_hidden(run: Run) -> None:
+    async def main() -> None:
+        async def answer(request: web.Request) -> web.WebSocketResponse:
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            await ws.close(code=4001, message=f"bad key {KEY}".encode())
+            return ws
+
+        async with http_server(answer) as url:
+            transport = await dial(url, {"Authorization": f"Bearer {KEY}"})
+            assert await transport.receive() == Close("server", 4001, "bad key [hidden]")
+            await transport.close()
+
+    run(main())
+
+
 def test_cancelling_a_dial_leaves_nothing_open(run: Run) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         arrived.set()

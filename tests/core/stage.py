@@ -84,8 +84,15 @@ class Stage:
 
     # -- the usual words of a server --
 
+    def name(self, key: str) -> str:
+        """What the latest create of a key called itself in its metadata."""
+        params = (create.response for create in self.sent(ce.ResponseCreate))
+        told = (p.metadata[KEY] for p in params if p and isinstance(p.metadata, dict))
+        names = [name for name in told if name.partition(".")[0] == key]
+        return names[-1] if names else key
+
     def created(self, response_id: str = "r1", key: str | None = "a", **more: Any) -> None:
-        metadata = None if key is None else {KEY: key}
+        metadata = None if key is None else {KEY: self.name(key)}
         response = {"id": response_id, "status": "in_progress", "conversation_id": "conv_1"}
         self.hear("response.created", response={**response, "metadata": metadata, **more})
 

@@ -65,7 +65,7 @@ def test_only_the_first_send_has_that_name() -> None:
     assert [sent.raw["event_id"] for sent in stage.sent(ce.RawClientEvent)] == ["mine", "a.2"]
     stage.error(code="invalid_value", event_id="mine")
     assert stage.odd() == ["odd"]
-    stage.created("r1")
+    stage.created("r1", "a.2")
     stage.done("r1")
     assert isinstance(stage.outcome(), Completed)
 

@@ -59,6 +59,16 @@ def test_a_deadline_that_moves_to_and_fro_leaves_nothing_behind() -> None:
     assert max(sizes[100:]) <= max(sizes[:100])
 
 
+def test_owners_that_come_and_go_leave_nothing_behind() -> None:
+    deadlines, sizes = Deadlines(), []
+    for now in range(1000):
+        deadlines.set(f"edit {now + 1}", now + 5.0, "edit")
+        deadlines.clear(f"edit {now}")
+        assert deadlines.earliest() == Deadline(now + 5.0, "edit", f"edit {now + 1}")
+        sizes.append(len(pickle.dumps(deadlines)))
+    assert max(sizes) < 4096
+
+
 def test_two_are_equal_if_they_say_the_same_whatever_they_said_before() -> None:
     one, other = Deadlines(), Deadlines()
     one.set("a", 1.0, "gap")

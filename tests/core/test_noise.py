@@ -6,6 +6,7 @@ import pytest
 
 from rejoinder.core import effects as ef
 from rejoinder.core.outcomes import Completed
+from rejoinder.core.responses import KEY
 from tests.core.stage import begun, speaking
 
 
@@ -40,6 +41,19 @@ def test_strange_frames_change_nothing(frame: str | bytes) -> None:
     stage.text("sentence")
     stage.done()
     assert isinstance(stage.outcome(), Completed)
+    assert stage.outcome().delivered.text == "half a sentence"
+    assert stage.next_reply_works()
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "0", "\u0662", "7" * 10, "9" * 5000])
+def test_a_name_that_we_never_gave_is_nobodys(number: str) -> None:
+    stage = speaking()
+    for type_ in ("response.created", "response.done"):
+        response = {"id": "r_odd", "status": "failed", "metadata": {KEY: f"a.{number}"}}
+        stage.hear(type_, response=response)
+    assert not stage.settled()
+    stage.text("sentence")
+    stage.done()
     assert stage.outcome().delivered.text == "half a sentence"
     assert stage.next_reply_works()
 

@@ -127,6 +127,10 @@ def test_each_pause_is_twice_the_one_before() -> None:
         ("Please try again in 0.1m", 6.0),
         ("Please try again in 0m2.5s.", 2.5),
         ("Please try again in 0h0m1s or later", 1.0),
+        ("try again in 2s 5 more tries are left", 2.0),
+        ("try again in 2 secs; 3 requests are left", 2.0),
+        ("try again in 1,200ms", 1.2),
+        ("try again in 0 min 1.5 sec", 1.5),
     ],
 )
 def test_the_servers_hint_is_the_pause(words: str, pause: float) -> None:
@@ -138,7 +142,9 @@ def test_the_servers_hint_is_the_pause(words: str, pause: float) -> None:
     assert stage.creates() == ["a.1", "a.2"]
 
 
-@pytest.mark.parametrize("words", ["6m0s", "2 minutes", "1h", "a moment", "10.1s"])
+@pytest.mark.parametrize(
+    "words", ["6m0s", "1m 0s", "2 minutes", "1h", "a moment", "5 tries", "10.1s"]
+)
 def test_a_hint_beyond_the_deadline_or_beyond_reading_is_no_pause(words: str) -> None:
     stage = asking()
     stage.error(code="rate_limit_exceeded", message=f"Please try again in {words}.", event_id="a.1")
@@ -302,6 +308,26 @@ def test_a_late_word_about_the_first_try_says_nothing_of_the_second(name: str, a
     stage.wait(1.2)
     assert stage.creates() == ["a.1", "a.2"]
     assert answered(stage).asked == 2
+
+
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_a_response_that_was_begun_late_for_the_first_try_is_a_stray(ends_first: bool) -> None:
+    stage = asking()
+    refused(stage)
+    stage.wait(1.2)
+    assert stage.creates() == ["a.1", "a.2"]
+    stage.created("r1", metadata={KEY: "a"})
+    assert stage.cancels() == ["r1"]
+    if ends_first:
+        failed(stage, metadata={KEY: "a"})
+    stage.created("r2")
+    if not ends_first:
+        failed(stage, metadata={KEY: "a"})
+    stage.text("fine", "r2", "i2")
+    stage.done("r2")
+    assert isinstance(stage.outcome(), Completed)
+    assert (stage.outcome().response_id, stage.outcome().delivered.text) == ("r2", "fine")
+    assert stage.next_reply_works()
 
 
 def test_the_end_of_a_response_that_was_named_only_by_its_failure_is_late() -> None:

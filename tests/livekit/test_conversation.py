@@ -196,6 +196,43 @@ def test_what_is_said_after_a_frame_stands_behind_it(run: Run) -> None:
     run(main())
 
 
+def test_what_moves_goes_where_it_belongs_though_a_frame_is_last(run: Run) -> None:
+    async def main() -> None:
+        async with talking() as talk:
+            await talk.session.update_chat_ctx(messages("a", "c", "b"))
+            talk.session.push_video(FRAME)
+            await talk.session.update_chat_ctx(messages("a", "c", "b"))
+            await talk.session.update_chat_ctx(messages("b", "x", "a", "c"))
+            order = [item.id for item in talk.session.chat_ctx.items if item.type == "message"]
+            assert [item_id for item_id in order if len(item_id) == len("item_a")] == [
+                "item_b",
+                "item_x",
+                "item_a",
+                "item_c",
+            ]
+
+    run(main())
+
+
+def test_nothing_depends_on_a_frame_that_the_server_may_refuse(run: Run) -> None:
+    async def main() -> None:
+        async with face_to_face() as face:
+            face.session.push_video(FRAME)
+            update = asyncio.ensure_future(face.session.update_chat_ctx(messages("a")))
+            frame = await face.peer.hear("conversation.item.create")
+            create = await face.peer.hear("conversation.item.create")
+            assert create["item"]["id"] == "item_a"
+            assert "previous_item_id" not in frame
+            assert "previous_item_id" not in create
+            error = {"type": "invalid_request_error", "message": "no images"}
+            await face.peer.say("error", error={**error, "event_id": frame["event_id"]})
+            await face.peer.say("conversation.item.added", item=create["item"])
+            await update
+            assert [item.id for item in face.session.chat_ctx.items] == ["item_a"]
+
+    run(main())
+
+
 def test_the_name_of_an_item_that_has_left_is_forgotten(run: Run) -> None:
     async def main() -> None:
         async with face_to_face() as face:

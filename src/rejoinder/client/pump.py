@@ -92,12 +92,11 @@ class Pump:
 
         May be called from within a callback of a step: then it takes its turn after that step.
         """
+        self._inputs.append(given)  # behind what a step that was interrupted left over
         if self._stepping:
-            self._inputs.append(given)
             return
         self._stepping = True
         try:
-            self._step(given)
             while self._inputs:
                 self._step(self._inputs.pop(0))
         finally:

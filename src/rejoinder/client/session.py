@@ -14,6 +14,7 @@ from rejoinder.client import options as opt
 from rejoinder.client.edit import Edit
 from rejoinder.client.pump import Pump, running_loop
 from rejoinder.client.response import Response
+from rejoinder.client.samples import SampleSize
 from rejoinder.client.streams import Feed, Sink, check_sink
 from rejoinder.client.transport import Transport, dial
 from rejoinder.client.views import Mirror, Responses
@@ -49,7 +50,7 @@ class Session:
     def __init__(self, pump: Pump, *, policy: opt.Policy, sample_bytes: int) -> None:
         self._pump = pump
         self._policy = policy
-        self._sample_bytes = sample_bytes
+        self._sample = SampleSize(sample_bytes)
         self._mirror = Mirror(pump.core)
 
     @classmethod
@@ -139,10 +140,10 @@ class Session:
                 f"append_audio takes bytes, not {type(audio).__name__}: "
                 "convert samples with samples.astype('<i2').tobytes()"
             )
-        data = bytes(audio)
-        if len(data) % self._sample_bytes:
+        data, size = bytes(audio), self._sample.now()
+        if len(data) % size:
             raise ConfigurationError(
-                f"append_audio takes whole samples of {self._sample_bytes} bytes, and {len(data)} "
+                f"append_audio takes whole samples of {size} bytes, and {len(data)} "
                 "bytes end in the middle of one: keep the rest for the next call"
             )
         if 0 < len(data) <= _MOST_APPEND:  # nearly always
@@ -303,7 +304,7 @@ class Session:
         """
         full = opt.configuration(session, self._pump.dialect)
         edit = self._edit("update", lambda key: ce.SessionUpdate(event_id=key, session=full))
-        self._sample_bytes = opt.sample_bytes(full) or self._sample_bytes
+        self._sample.ask(opt.sample_bytes(full), edit)
         return edit
 
     def send(
@@ -379,9 +380,9 @@ class Session:
         if isinstance(item, dict):
             item_id = item["id"] = item.get("id") or _name("item")
         said = by_hand.configuration(raw) if raw["type"] == "session.update" else None
-        self._sample_bytes = opt.sample_bytes(said) or self._sample_bytes
         edit = self._pump.waiting.edit(key, item_id if isinstance(item_id, str) else None)
         self._pump.step(inp.Edit(key, ce.RawClientEvent({**raw, "event_id": key})))
+        self._sample.ask(opt.sample_bytes(said), edit)
         return edit
 
     def _edit(

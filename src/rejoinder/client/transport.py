@@ -177,7 +177,9 @@ class AiohttpTransport:
                 case WSMsgType.PONG:
                     continue
                 case _:
-                    self._end = _ended(message, self._socket.exception())
+                    end = _ended(message, self._socket.exception())
+                    reason = self._cleaned(end.reason.encode()).decode()
+                    self._end = msgspec.structs.replace(end, reason=reason)
         return self._end
 
     async def close(self, code: int = 1000, reason: str = "") -> Close | None:

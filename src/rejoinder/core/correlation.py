@@ -22,6 +22,7 @@ from rejoinder.wire.response import ErrorBody, ResponseObject
 
 Metadata: TypeAlias = dict[str, Any] | None
 
+_MOST_DIGITS = 9
 _UNDER_WAY = (State.ACTIVE, State.CANCELLING, State.DRAINING)
 _SUPERSEDED = ErrorBody(
     type=OURS,
@@ -53,7 +54,7 @@ class Correlation(msgspec.Struct):
     ) -> Iterator[ef.Effect]:
         """`response.created`. ``announced``: a user turn awaits the server's own response."""
         response, facts = event.response, Facts(event, response=event.response)
-        key = self._key(response.metadata)
+        key, send = self._sent(response.metadata)
         self.tells = self.tells or isinstance(response.conversation_id, str)
         known = self.responses.named(response.id) is not None
         if known or not response.id or response.id in self.responses.machines:  # a key is no id
@@ -61,15 +62,18 @@ class Correlation(msgspec.Struct):
         elif response.id in self.responses.past:
             yield ef.Announce(ef.Odd("late", event))
         elif key is not None:
-            yield from self._created_for(now, key, event)
+            yield from self._created_for(now, key, send, event)
         else:
             yield from self._created_unnamed(now, response, facts, announced)
 
-    def _created_for(self, now: float, key: str, event: ev.ResponseCreated) -> Iterator[ef.Effect]:
+    def _created_for(
+        self, now: float, key: str, send: int, event: ev.ResponseCreated
+    ) -> Iterator[ef.Effect]:
         self.echoes = True
         response, facts = event.response, Facts(event, response=event.response)
         machine = self.responses.machines.get(key)
-        if machine is not None and (machine.response_id is None or machine.mistakable):
+        free = machine is not None and (machine.response_id is None or machine.mistakable)
+        if machine is not None and free and send >= machine.sends:
             yield from self._supersede(now, machine)
             yield from self.responses.apply(now, machine, Trigger.CREATED, facts)
         elif machine is not None or key in self.responses.past:
@@ -262,7 +266,8 @@ class Correlation(msgspec.Struct):
         if not isinstance(name, str) or self._known(name):
             return name if isinstance(name, str) else None, 1
         key, _, number = name.rpartition(".")
-        numbered = self._known(key) and number.isascii() and number.isdigit()
+        counts = number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS
+        numbered = counts and self._known(key)
         return (key, int(number)) if numbered else (name, 1)
 
     def _known(self, key: str) -> bool:

@@ -6,6 +6,8 @@ import heapq
 
 import msgspec
 
+_MOST_STALE = 64
+
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """Every clock of a session, in seconds. For a response the first to run out settles it.
@@ -45,7 +47,7 @@ class Deadlines:
     An owner has one deadline. Moving it later costs no heap operation: the heap keeps the earlier
     moment, and is put right when that comes up (audio deltas move a deadline hundreds of times a
     second). Of an owner's moments in the heap only the earliest counts, so that moving a deadline to
-    and fro leaves nothing behind for good.
+    and fro leaves nothing behind for good; nor do owners that come and go, however many.
     """
 
     def __init__(self) -> None:
@@ -98,6 +100,9 @@ class Deadlines:
     def _wake(self, whose: str, when: float) -> None:
         self._wakes[whose] = when
         heapq.heappush(self._heap, (when, whose))
+        if len(self._heap) > _MOST_STALE + 2 * len(self._of):
+            self._wakes = {each.whose: each.when for each in self._of.values()}
+            self._heap = sorted((when, whose) for whose, when in self._wakes.items())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Deadlines) and self._of == other._of

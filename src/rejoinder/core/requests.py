@@ -93,9 +93,9 @@ class Requests(msgspec.Struct):
         """The key of the edit that this new item answers: the one that gave it its id, or, with servers
         that give ids of their own, the oldest that says the same."""
         pending = [(key, edit) for key, edit in self.pending.items() if edit.kind == "create"]
-        same = [key for key, edit in pending if edit.item_id == item.id]
-        alike = [key for key, edit in pending if edit.item is not None and _alike(edit.item, item)]
-        return next(iter(same or alike), None)
+        same = (key for key, edit in pending if edit.item_id == item.id)
+        alike = (key for key, edit in pending if edit.item is not None and _alike(edit.item, item))
+        return next(same, None) or next(alike, None)
 
     def created(self, key: str, item: Item) -> Iterator[SettleEdit]:
         """The server created what this edit asked for."""

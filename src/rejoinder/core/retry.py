@@ -21,7 +21,12 @@ _FIRST_PAUSE = 0.25
 _MOST_DOUBLINGS = 8
 _SAYS_WHEN = "try again in "
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TIME = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(milliseconds?|ms|[smh])[a-z]*")
+_TIME = re.compile(
+    r"\s?(\d+(?:\.\d+)?)\s?"
+    r"(?:(?P<ms>ms|milliseconds?)|(?P<s>s|secs?|seconds?)|(?P<m>m|mins?|minutes?)|(?P<h>h|hrs?|hours?))"
+    r"(?![a-z])"
+)
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 
 
 def asked_again(now: float, machine: Machine, facts: Facts, clocks: Timeouts) -> Request | None:
@@ -69,10 +74,10 @@ def _pause(error: ErrorBody, sends: int) -> float:
 
 
 def _seconds(text: str) -> float:
-    """The time that a text begins with: ``20ms``, ``1m2.5s``, ``5 seconds``; infinite if with none."""
-    seconds, at = 0.0, 0
+    """The time that a text begins with: ``20ms``, ``1m2.5s``, ``5 seconds``, ``1,200 ms``; infinite if with
+    none."""
+    text, seconds, at = _THOUSANDS.sub("", text), 0.0, 0
     while (part := _TIME.match(text, at)) is not None:
-        unit = "ms" if part[2].startswith("mi") else part[2]
-        seconds += float(part[1]) * _UNITS[unit]
+        seconds += float(part[1]) * _UNITS[str(part.lastgroup)]
         at = part.end()
     return seconds if at else math.inf

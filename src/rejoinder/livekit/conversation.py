@@ -140,12 +140,17 @@ class Conversation:
     def _behind_frames(
         self, there: Sequence[llm.ChatItem], changes: Sequence[Change]
     ) -> list[Change]:
-        """What goes to the end goes behind the frames that stand there already."""
+        """What goes to the end goes behind the frames that stand there already; behind one that the
+        server has not told, and may refuse, without naming it."""
         others = self._without_frames(there)
         last = others[-1].id if others else FIRST
         end = there[-1].id if there else FIRST
+        moves = any(not isinstance(each, Truncate) and each.item_id == last for each in changes)
+        if moves or end == last:
+            return list(changes)
+        behind = end if any(item.id == end for item in self.items()) else None
         return [
-            Create(change.item, end)
+            Create(change.item, behind)
             if isinstance(change, Create) and change.previous_item_id == last
             else change
             for change in changes
