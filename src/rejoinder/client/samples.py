@@ -19,14 +19,19 @@ class SampleSize:
     def ask(self, size: int | None, edit: Edit) -> None:
         """An update goes out; ``size`` is None if it does not say."""
         if size is not None:
+            self._settle()
             self._asked.append((edit, size))
 
     def now(self) -> int:
         """Bytes of one sample of what is appended now."""
         if not self._asked:  # nearly always
             return self._agreed
+        self._settle()
+        asked = [size for edit, size in self._asked if not isinstance(edit.result, Refused)]
+        return asked[-1] if asked else self._agreed
+
+    def _settle(self) -> None:
+        """Forgets the updates that are answered; those before them come first."""
         while self._asked and (result := self._asked[0][0].result) is not None:
             _, size = self._asked.pop(0)
             self._agreed = self._agreed if isinstance(result, Refused) else size
-        asked = (size for edit, size in self._asked if not isinstance(edit.result, Refused))
-        return next(reversed(tuple(asked)), self._agreed)

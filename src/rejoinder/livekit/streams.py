@@ -110,9 +110,7 @@ class AudioStream(_Kept[bytes]):
         """Adds samples. What comes after the end is dropped."""
         if not self._closed:
             self._tally.bytes += len(item)
-            self._items.append(item)
-            if self._readers:
-                self._wake()
+        super().put(item)
 
     async def aclose(self) -> None:
         """The reader has gone: what it did not read is dropped. LiveKit calls this at its own end."""
