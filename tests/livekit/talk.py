@@ -18,7 +18,8 @@ from rejoinder.server.audio import tone
 from rejoinder.server.catalogue import point
 from rejoinder.server.faults import Fault
 from rejoinder.server.script import Script, Speech, Turn
-from rejoinder.server.serve import ServedSession, Server, serve
+from rejoinder.server.serve import Server, serve
+from rejoinder.server.served import ServedSession
 from rejoinder.server.strikes import under_another_id
 from rejoinder.wire.client_events import ClientEventBase, ResponseCancel
 
