@@ -86,6 +86,8 @@ def _of_a_response(state: SessionState, now: float, event: ev.ServerEvent) -> It
     if response_id is None or isinstance(event, ev.UnknownEvent):
         return ()
     late = response_id in state.responses.past
+    if not late:
+        state.responses.early.keep(response_id, event)
     return (ef.Announce(ef.Odd("late" if late else "foreign", event)),)
 
 

@@ -15,6 +15,7 @@ import msgspec
 from rejoinder.core import clocks, retry, verdict
 from rejoinder.core import effects as ef
 from rejoinder.core.deadlines import Deadline, Deadlines, Timeouts
+from rejoinder.core.early import Early
 from rejoinder.core.lifecycle import TABLE, Act, Cell, Guard, State, Trigger
 from rejoinder.core.machine import Blame, Machine, Moments, Request
 from rejoinder.core.outcomes import Outcome
@@ -37,7 +38,7 @@ class Responses(msgspec.Struct):
     """Every response that is not over, by key and by id, and the names of those lately over.
 
     ``past`` maps an id or key to whether its `response.done` was seen. ``offline_since`` is None while
-    the socket is usable. ``bytes_per_second``: of the output format.
+    the socket is usable. ``bytes_per_second``: of the output format. ``early``: what was said of others.
     """
 
     timeouts: Timeouts
@@ -47,6 +48,7 @@ class Responses(msgspec.Struct):
     deadlines: Deadlines = msgspec.field(default_factory=Deadlines)
     offline_since: float | None = 0.0
     bytes_per_second: int = 48_000
+    early: Early = msgspec.field(default_factory=Early)
 
     # -- who is there --
 
@@ -220,6 +222,8 @@ class Responses(msgspec.Struct):
             machine.default,
             response,
         )
+        for event in self.early.taken(machine.response_id or ""):
+            yield from self._parts(now, machine, machine.output.feed(event))
 
     def _name(self, machine: Machine, response_id: str | None) -> None:
         if response_id:
@@ -315,6 +319,7 @@ class Responses(msgspec.Struct):
     def remember(self, name: str, done: bool = False) -> None:
         """Keeps the name of a response that is over, and whether its end was told."""
         self.past[name] = self.past.pop(name, False) or done
+        self.early.taken(name)
         if len(self.past) > _MOST_PAST:
             del self.past[next(iter(self.past))]
 

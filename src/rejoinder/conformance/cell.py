@@ -1,0 +1,117 @@
+"""One cell, held in this process: a server in a thread of its own, the client in a loop of its own.
+
+The two share no loop, so that a client that blocks its own does not stop the other end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from rejoinder.conformance import scenarios
+from rejoinder.conformance.cells import GIVEN_UP, Cell
+from rejoinder.conformance.driver import ERROR, Driver, Heard
+from rejoinder.conformance.judge import BEFORE, CLOSE, NEXT, OPEN, Step
+from rejoinder.conformance.scenarios import PARKING, Act
+from rejoinder.server.apart import ServerApart
+from rejoinder.server.serve import serve
+
+_CLOSING = 10.0
+
+
+def hold(cell: Cell, make: Callable[[str], Driver], tell: Callable[[Step], None]) -> None:
+    """Holds the cell and tells of every step, when it begins and when it has ended.
+
+    Never raises what a client does. May never return, if the client blocks: it is to be killed then.
+    """
+    logging.disable()
+    faults = () if cell.scenario.before else cell.case.faults
+    apart = ServerApart(lambda: serve(scenarios.script(), faults=faults))
+    with apart as server:
+        asyncio.run(_held(_Talk(make(server.url), tell), cell, apart))
+
+
+async def _held(talk: _Talk, cell: Cell, apart: ServerApart) -> None:
+    talk.bound(GIVEN_UP)
+    await talk.open()
+    await talk.acts(cell.scenario.before, BEFORE)
+    if cell.scenario.before:
+        for fault in cell.case.faults:
+            apart.do(lambda server, fault=fault: server.arm(fault))  # type: ignore[misc]
+    await talk.acts(cell.scenario.acts, together=cell.scenario.together)
+    await talk.acts((Act("ask", PARKING),), NEXT)
+    await talk.close()
+
+
+class _Talk:
+    """What is said to one client. Nothing more is, but good-bye, once it could not be opened or had to
+    be given up."""
+
+    def __init__(self, driver: Driver, tell: Callable[[Step], None]) -> None:
+        self._driver = driver
+        self._tell = tell
+        self._gives_up_at = 0.0
+        self._over = False
+
+    def bound(self, seconds: float) -> None:
+        """What is not over by then is given up."""
+        self._gives_up_at = asyncio.get_running_loop().time() + seconds
+
+    async def open(self) -> None:
+        opened = await self._step(Step(OPEN), self._driver.open)
+        self._over = self._over or opened.end == ERROR
+
+    async def acts(
+        self, acts: tuple[Act, ...], name: str | None = None, *, together: bool = False
+    ) -> None:
+        """Does them, one after the other or all at once."""
+        doing = [self._act(act, name or act.verb) for act in acts]
+        if together:
+            await asyncio.gather(*doing)
+            return
+        for one in doing:
+            await one
+
+    async def _act(self, act: Act, name: str) -> None:
+        if not self._over:
+            await self._step(Step(name, act.line), lambda: _done(self._driver, act))
+
+    async def close(self) -> None:
+        self.bound(_CLOSING)
+        await self._step(Step(CLOSE), self._driver.close)
+
+    async def _step(self, step: Step, do: Callable[[], Awaitable[Heard | None]]) -> Heard:
+        """Does it, and times it. What the client raises is what its user would hear."""
+        loop = asyncio.get_running_loop()
+        self._tell(step)
+        begun, heard = loop.time(), None
+        try:
+            async with asyncio.timeout_at(self._gives_up_at) as bound:
+                heard = await do() or Heard()
+        except Exception as error:  # noqa: BLE001 - whatever a client raises is told as it is
+            heard = None if bound.expired() else Heard(end=ERROR, why=_words(error))
+        self._over = self._over or heard is None
+        self._tell(msgspec.structs.replace(step, heard=heard, seconds=loop.time() - begun))
+        return heard or Heard(end=ERROR)
+
+
+def _done(driver: Driver, act: Act) -> Awaitable[Heard | None]:
+    question = act.line.question if act.line else ""
+    match act.verb:
+        case "speak":
+            return driver.speak(scenarios.SPEECH_SAMPLES)
+        case "use_tool":
+            return driver.use_tool(question)
+        case "cut":
+            return driver.cut(question)
+        case "instruct":
+            return driver.instruct(scenarios.INSTRUCTIONS)
+        case _:
+            return driver.ask(question)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

@@ -1,0 +1,248 @@
+"""The cells of the matrix: which fault in which scenario, and what a client must come to.
+
+A `Case` says of one fault what can be expected of anybody. The names are those of
+`rejoinder.server.catalogue`, and the points at which they strike are fitted to the scenario here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from rejoinder.conformance.judge import Bounds, Expect
+from rejoinder.conformance.scenarios import SCENARIOS, Scenario
+from rejoinder.errors import ConfigurationError
+
+AT_ONCE = 6.0
+"""Seconds for what the server says aloud: the reply itself takes less than one, an error's grace
+another; the rest is for a busy machine."""
+IN_SILENCE = 15.0
+"""Seconds for what only a clock can find out; ten is what clients wait by default."""
+GIVEN_UP = 45.0
+"""Seconds after which a cell is a hang."""
+
+WHOLE, TOLD, ENDED = Expect.WHOLE, Expect.TOLD, Expect.ENDED
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One fault. ``faults``: how it is said to the server, several if it takes several.
+
+    ``name``: for people, as it stands in the matrix. ``within``, ``after``: as in `Bounds`. ``survives``:
+    whether the same connection serves the next reply.
+    """
+
+    name: str
+    faults: tuple[str, ...]
+    expect: Expect = TOLD
+    within: float = AT_ONCE
+    after: float = AT_ONCE
+    survives: bool = True
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One case in one scenario."""
+
+    scenario: Scenario
+    case: Case
+
+    @property
+    def name(self) -> str:
+        """``scenario x fault``: what `rejoinder faults --only` takes."""
+        return f"{self.scenario.name} x {self.case.name}"
+
+    @property
+    def bounds(self) -> Bounds:
+        """What its steps must come to. Who interrupts a reply cannot complain of its end."""
+        case = self.case
+        expect = ENDED if self.scenario.name == "cut" else case.expect
+        return Bounds(expect, case.within, case.after, case.survives)
+
+
+def _named(names: str, aim: str = "", **more: object) -> list[Case]:
+    """Cases of faults, by their names in one string."""
+    return [Case(f"{name}{aim}", (f"{name}{aim}",), **more) for name in names.split()]  # type: ignore[arg-type]
+
+
+HEALTHY = Case("healthy", (), WHOLE)
+
+_PAUSES = _named("pause-6", "@delta:3", expect=WHOLE, within=AT_ONCE + 6)
+
+_HARMLESS = _named(
+    """error-unnamed error-foreign-id error-input-buffer error-item error-session error-cancel
+    response-error-foreign foreign-delta foreign-done foreign-response unknown-event ping-event
+    frame-not-json frame-empty frame-array frame-null frame-number frame-no-type frame-type-null
+    frame-binary frame-large frame-fragmented delta-null delta-missing delta-not-base64 delta-empty
+    duplicate-created duplicate-done delta-after-done no-event-ids no-output-in-done
+    no-rate-limits late-created late-item no-metadata""",
+    expect=WHOLE,
+)
+
+_FAILURES = _named(
+    """response-error response-error-nested response-error-flat response-error-text
+    response-error-unnamed response-error-bare response-error-metadata response-error-event-id
+    response-failed response-cancelled response-incomplete error-then-silence
+    error-event-id-then-silence error-text-then-silence error-null-then-silence
+    error-flat-then-silence error-foreign-id-then-silence"""
+)
+
+_ENDS = _named(
+    """done-failed done-failed-rate-limit done-failed-no-details done-failed-text-details
+    done-incomplete done-filtered done-cancelled done-interrupted done-cancelled-no-details
+    done-unknown-status done-no-status done-null done-no-body done-text-body done-no-id
+    error-then-done""",
+    "@delta:3",
+)
+
+_REFUSALS = _named("busy busy-unnamed refused refused-unnamed")
+_FATAL = _named("refused-quota", survives=False)
+_FATAL += _named("done-failed-quota", "@delta:3", survives=False)
+
+_UNBEGUN = _named("done-without-created done-unnamed-without-created completed-empty", expect=ENDED)
+
+_SILENCES = _named(
+    """silence-after-created silence-mid-audio silence-after-item no-done""", within=IN_SILENCE
+)
+_MUTE = _named("silence-for-good swallowed no-created", within=IN_SILENCE)
+_UNENDED = _named("foreign-response-unended", expect=WHOLE, within=IN_SILENCE, after=IN_SILENCE)
+
+_CLOSES = _named(
+    """close-1000 close-1001 close-1008 close-1011 close-1012 close-1013 close-3000 close-4000
+    close-4004 close-none close-1001-expired expiry quota-close""",
+    survives=False,
+)
+_BREAKS = _named("reset cut frame-garbage frame-not-utf8 frame-huge goes-down", survives=False)
+_STALLED = _named(
+    "half-open frame-half slow-loris stops-reading close-ignored",
+    within=IN_SILENCE,
+    after=IN_SILENCE,
+    survives=False,
+)
+
+_DOOR = _named(
+    """http-400 http-401 http-403 http-404 http-429 http-500 http-503 handshake-cut
+    handshake-refused handshake-garbage handshake-wrong-accept turned-away-invalid_api_key
+    turned-away-invalid_model turned-away-insufficient_quota opens-then-closes""",
+    "#0",
+    survives=False,
+)
+_SLOW_DOOR = _named(
+    "handshake-hangs handshake-half opens-silent",
+    "#0",
+    within=IN_SILENCE,
+    after=IN_SILENCE,
+    survives=False,
+)
+_LATE_DOOR = _named("handshake-slow", "#1", expect=WHOLE)
+
+_CALLS = _named(
+    "call-only-in-done call-without-arguments call-without-id call-without-name", expect=WHOLE
+)
+_CUT_CALLS = _named("call-incomplete", expect=ENDED)
+
+_EDITS = [
+    Case("update-refused", ("update-refused",)),
+    Case("update-swallowed", ("update-swallowed",), ENDED, IN_SILENCE),
+    *_named("close-1011 reset", "@before-updated", survives=False),
+    *_named("half-open", "@before-updated", within=IN_SILENCE, after=IN_SILENCE, survives=False),
+    Case("error-unnamed", ("error-unnamed@before-updated",), WHOLE),
+]
+
+_SOME_FAILURES = _FAILURES[:1] + _FAILURES[4:5] + _FAILURES[11:12]
+_SOME_BREAKS = _named("close-1011 close-1001-expired", survives=False) + _BREAKS[:2] + _STALLED[:1]
+
+
+def _aimed(cases: Iterable[Case], aim: str) -> list[Case]:
+    """The same, struck elsewhere: at a point, in another response, or both."""
+    return [_at(case, aim) for case in cases]
+
+
+def _at(case: Case, aim: str) -> Case:
+    faults = tuple(fault.partition("@")[0] + aim for fault in case.faults)
+    return msgspec.structs.replace(case, name=case.name.partition("@")[0] + aim, faults=faults)
+
+
+CASES: dict[str, list[Case]] = {
+    "asked": [
+        HEALTHY,
+        *_PAUSES,
+        *_aimed(_PAUSES, "@created"),
+        *_LATE_DOOR,
+        *_HARMLESS,
+        *_FAILURES,
+        *_ENDS,
+        *_REFUSALS,
+        *_FATAL,
+        *_UNBEGUN,
+        *_SILENCES,
+        *_MUTE,
+        *_UNENDED,
+        *_CLOSES,
+        *_BREAKS,
+        *_STALLED,
+        *_DOOR,
+        *_SLOW_DOOR,
+    ],
+    "spoken": [
+        HEALTHY,
+        *_PAUSES,
+        *_HARMLESS[:1],
+        *_SOME_FAILURES,
+        *_ENDS[:1],
+        *_ENDS[4:8],
+        *_ENDS[11:12],
+        *_SILENCES,
+        *_SOME_BREAKS,
+    ],
+    "tool": [
+        HEALTHY,
+        *_aimed(_PAUSES, "@arguments:1"),
+        *_CALLS,
+        *_CUT_CALLS,
+        *_aimed(_SOME_FAILURES, "@arguments:1"),
+        *_aimed(_SOME_FAILURES, "@delta:3#2"),
+        *_aimed(_ENDS[:1], "@delta:3#2"),
+        *_aimed(_REFUSALS, "#2"),
+        *_aimed(_SILENCES[:3], "@arguments:1"),
+        *_aimed(_SILENCES[1:2], "@delta:3#2"),
+        *_aimed(_SOME_BREAKS, "@arguments:1"),
+    ],
+    "cut": [
+        HEALTHY,
+        *_SILENCES[3:4],
+        *_MUTE[:1],
+        *_HARMLESS[5:6],
+        *_named("duplicate-done"),
+        *_SOME_BREAKS,
+    ],
+    "pair": [
+        HEALTHY,
+        *_named("no-metadata late-created", expect=WHOLE),
+        *_SOME_FAILURES,
+        *_ENDS[:1],
+        *_REFUSALS,
+        *_SILENCES[:2],
+        *_SOME_BREAKS,
+    ],
+    "edit": [HEALTHY, *_EDITS],
+}
+
+
+def cells(abilities: frozenset[str]) -> Iterator[Cell]:
+    """All cells of a client that can do these things."""
+    for name, cases in CASES.items():
+        if SCENARIOS[name].needs in abilities:
+            yield from (Cell(SCENARIOS[name], case) for case in cases)
+
+
+def chosen(every: Iterable[Cell], patterns: Iterable[str]) -> list[Cell]:
+    """Those whose name contains one of ``patterns``; raises `ConfigurationError` for one that fits none."""
+    every = list(every)
+    wanted = list(patterns)
+    for pattern in wanted:
+        if not any(pattern in cell.name for cell in every):
+            raise ConfigurationError(
+                f"no cell is called anything like {pattern!r}; they are called as in "
+                f"{every[0].name!r}: give a part of that"
+            )
+    return [cell for cell in every if not wanted or any(one in cell.name for one in wanted)]

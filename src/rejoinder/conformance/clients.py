@@ -1,0 +1,88 @@
+"""The clients by name, and what has to be loaded for each. Nothing of them is imported before that."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from rejoinder.conformance.driver import Driver
+from rejoinder.errors import ConfigurationError
+
+_DRIVERS = "rejoinder.conformance.drivers"
+
+
+class Client(msgspec.Struct, frozen=True):
+    """``driver``: a module of `_DRIVERS` with a class ``Driver``. ``target``: ``MODULE:NAME`` of the
+    LiveKit model that it is to drive, if it drives any. ``package``: whose version the matrix shows."""
+
+    name: str
+    driver: str
+    package: str
+    target: str | None = None
+
+    @property
+    def modules(self) -> list[str]:
+        """What a warm process has loaded."""
+        target = [self.target.partition(":")[0]] if self.target else []
+        return [f"{_DRIVERS}.{self.driver}", *target]
+
+    def load(self) -> Any:
+        """The driver's class. Raises `ConfigurationError` when something of it is not installed."""
+        driver = _imported(self.name, f"{_DRIVERS}.{self.driver}").Driver
+        if self.target:
+            self.model()
+        return driver
+
+    def model(self) -> Callable[..., Any]:
+        """What makes the LiveKit model."""
+        module, _, name = (self.target or "").partition(":")
+        made: Any = getattr(_imported(self.name, module), name, None)
+        if not callable(made):
+            raise ConfigurationError(
+                f"{self.name}: {module} has no class {name!r}; give MODULE:CLASS of a LiveKit RealtimeModel"
+            )
+        return made  # type: ignore[no-any-return]
+
+    def make(self, url: str) -> Driver:
+        """A driver for the server at ``url``."""
+        driver = self.load()
+        made: Driver = driver(url, self.model()) if self.target else driver(url)
+        return made
+
+
+_KNOWN = {
+    one.name: one
+    for one in (
+        Client("rejoinder", "rejoinder", "rejoinder"),
+        Client("rejoinder.livekit", "livekit", "rejoinder", "rejoinder.livekit:RealtimeModel"),
+        Client("openai", "openai_sdk", "openai"),
+        Client("openai-agents", "openai_agents", "openai-agents"),
+    )
+}
+
+
+def client(name: str) -> Client:
+    """A client by its name, or any LiveKit `RealtimeModel` as ``MODULE:CLASS``.
+
+    Raises `ConfigurationError` for another name.
+    """
+    if name in _KNOWN:
+        return _KNOWN[name]
+    module, colon, attribute = name.partition(":")
+    if not (colon and module and attribute):
+        raise ConfigurationError(
+            f"no client is called {name!r}: say {', '.join(_KNOWN)}, or MODULE:CLASS of a LiveKit RealtimeModel"
+        )
+    return Client(name, "livekit", module, name)
+
+
+def _imported(name: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{name}: cannot import {module} ({error}); install what it needs"
+        ) from error

@@ -1,0 +1,136 @@
+"""What became of a cell. Pure: what was heard against what was to be heard."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from rejoinder.conformance.driver import COMPLETE, Heard
+from rejoinder.conformance.scenarios import LINES, Line
+
+_LEAST_OF_SOUND = 0.95
+"""Of what was sent. A resampler may keep its last samples."""
+
+
+OPEN, BEFORE, NEXT, CLOSE = "open", "before", "next", "close"
+"""Names of steps that are not the acts of a scenario."""
+
+
+class Verdict(Enum):
+    """The best first; a cell is as bad as the worst of its steps."""
+
+    SETTLED = "settled"
+    """In bound: the reply, or an end of which the client says that it is none."""
+    OVER_EAGER = "over-eager"
+    """A reply that was going on, or an end that was none, was declared failed."""
+    LATE = "late"
+    """As it should be, but after the bound."""
+    TRUNCATED = "silently truncated"
+    """The client said that all is well, and it is not: a reply cut short, an edit not in force."""
+    CROSSED = "crossed"
+    """A reply with words of another."""
+    DEAD = "dead"
+    """The connection lives, and no reply can be had any more."""
+    HANG = "hang"
+    """Nothing was heard until the cell was given up."""
+
+
+class Expect(Enum):
+    """What a step must come to. In each case within its bound."""
+
+    WHOLE = "whole"
+    """The whole reply: nothing happened that would excuse less."""
+    TOLD = "told"
+    """The whole reply, or the client's word that it is not whole."""
+    ENDED = "ended"
+    """An end, whichever: nobody can know better."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One act, as it went.
+
+    ``name``: the act. ``line``: the reply that it was to be, None where none was asked for. ``seconds``:
+    from the asking to the end. ``heard``: None if there was no end.
+    """
+
+    name: str
+    line: Line | None = None
+    seconds: float = 0.0
+    heard: Heard | None = None
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What the steps of a cell must come to, in seconds.
+
+    ``struck``: expected of the acts that the fault is for, ``within`` so many seconds. ``after``: of the
+    reply that is asked for afterwards; ``survives``: the connection is to be had for it.
+    """
+
+    expect: Expect
+    within: float
+    after: float
+    survives: bool = True
+
+
+def judge(steps: list[Step], bounds: Bounds) -> Verdict:
+    """The verdict on a cell: on the worst of its steps."""
+    verdicts = [_judged(step, bounds) for step in steps]
+    return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.HANG)
+
+
+_SEVERITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
+
+
+def _judged(step: Step, bounds: Bounds) -> Verdict:
+    if step.heard is None:
+        return Verdict.HANG
+    if _strangers(step.heard.said, step.line):
+        return Verdict.CROSSED
+    if step.name == NEXT:
+        return _next(step, step.heard, bounds)
+    if step.name in (OPEN, CLOSE):
+        return _in_time(step, bounds.within)
+    expect = Expect.WHOLE if step.name == BEFORE else bounds.expect
+    return _against(expect, step, step.heard, bounds)
+
+
+def _against(expect: Expect, step: Step, heard: Heard, bounds: Bounds) -> Verdict:
+    complete = heard.end == COMPLETE
+    whole = _whole(step.line, heard) if step.line else expect is Expect.WHOLE  # of an edit: in force
+    if expect is Expect.WHOLE and not (whole and complete):
+        return Verdict.TRUNCATED if complete else Verdict.OVER_EAGER
+    if expect is Expect.TOLD and complete and not whole and not heard.beside:
+        return Verdict.TRUNCATED
+    return _in_time(step, bounds.within)
+
+
+def _next(step: Step, heard: Heard, bounds: Bounds) -> Verdict:
+    whole, complete = _whole(step.line, heard), heard.end == COMPLETE
+    if complete and not whole and not heard.beside:
+        return Verdict.TRUNCATED
+    if bounds.survives and not whole:
+        return Verdict.DEAD
+    return _in_time(step, bounds.after)
+
+
+def _in_time(step: Step, within: float) -> Verdict:
+    return Verdict.SETTLED if step.seconds <= within else Verdict.LATE
+
+
+def _whole(line: Line | None, heard: Heard) -> bool:
+    """Whether all of the reply arrived, words and sound."""
+    if line is None or _words(heard.said) != _words(line.reply):
+        return False
+    return heard.audio >= line.seconds * _LEAST_OF_SOUND
+
+
+def _strangers(said: str, line: Line | None) -> set[str]:
+    """Words that stand in another reply and not in this one."""
+    own = set(_words(line.reply)) if line is not None else set()
+    others = {word for one in LINES if one != line for word in _words(one.reply) if len(word) > 4}
+    return (set(_words(said)) & others) - own
+
+
+def _words(text: str) -> list[str]:
+    return text.casefold().replace(",", " ").replace(".", " ").split()
