@@ -88,8 +88,9 @@ class _Talk:
         loop = asyncio.get_running_loop()
         self._tell(step)
         begun, heard = loop.time(), None
+        bound = asyncio.timeout_at(self._gives_up_at)
         try:
-            async with asyncio.timeout_at(self._gives_up_at) as bound:
+            async with bound:
                 heard = await do() or Heard()
         except Exception as error:  # noqa: BLE001 - whatever a client raises is told as it is
             heard = None if bound.expired() else Heard(end=ERROR, why=_words(error))

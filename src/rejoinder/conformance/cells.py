@@ -7,6 +7,8 @@ A `Case` says of one fault what can be expected of anybody. The names are those 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -25,6 +27,22 @@ GIVEN_UP = 45.0
 WHOLE, TOLD, ENDED = Expect.WHOLE, Expect.TOLD, Expect.ENDED
 
 
+class Kind(Enum):
+    """What sort of thing goes wrong."""
+
+    CONTROL = "Nothing is wrong, or nothing that matters"
+    FAILURE = "The server says that the reply has failed"
+    END = "The reply ends otherwise than it should"
+    REFUSAL = "The request is refused, or answered by nothing but an end"
+    SILENCE = "The server falls silent"
+    CLOSE = "The connection is closed"
+    BREAK = "The connection breaks"
+    STALL = "The connection stalls"
+    DOOR = "The connection is not to be had"
+    CALL = "The call of a tool is told badly"
+    EDIT = "A change of the session goes wrong"
+
+
 class Case(msgspec.Struct, frozen=True):
     """One fault. ``faults``: how it is said to the server, several if it takes several.
 
@@ -34,6 +52,7 @@ class Case(msgspec.Struct, frozen=True):
 
     name: str
     faults: tuple[str, ...]
+    kind: Kind = Kind.CONTROL
     expect: Expect = TOLD
     within: float = AT_ONCE
     after: float = AT_ONCE
@@ -59,67 +78,89 @@ class Cell(msgspec.Struct, frozen=True):
         return Bounds(expect, case.within, case.after, case.survives)
 
 
-def _named(names: str, aim: str = "", **more: object) -> list[Case]:
+def _named(kind: Kind, names: str, aim: str = "", **more: Any) -> list[Case]:
     """Cases of faults, by their names in one string."""
-    return [Case(f"{name}{aim}", (f"{name}{aim}",), **more) for name in names.split()]  # type: ignore[arg-type]
+    return [Case(f"{name}{aim}", (f"{name}{aim}",), kind, **more) for name in names.split()]
 
 
-HEALTHY = Case("healthy", (), WHOLE)
+HEALTHY = Case("healthy", (), expect=WHOLE)
 
-_PAUSES = _named("pause-6", "@delta:3", expect=WHOLE, within=AT_ONCE + 6)
+_PAUSES = _named(Kind.CONTROL, "pause-6", "@delta:3", expect=WHOLE, within=AT_ONCE + 6)
 
 _HARMLESS = _named(
+    Kind.CONTROL,
     """error-unnamed error-foreign-id error-input-buffer error-item error-session error-cancel
     response-error-foreign foreign-delta foreign-done foreign-response unknown-event ping-event
     frame-not-json frame-empty frame-array frame-null frame-number frame-no-type frame-type-null
     frame-binary frame-large frame-fragmented delta-null delta-missing delta-not-base64 delta-empty
     duplicate-created duplicate-done delta-after-done no-event-ids no-output-in-done
-    no-rate-limits late-created late-item no-metadata""",
+    no-rate-limits late-created late-item no-created no-metadata""",
     expect=WHOLE,
 )
+_UNENDED = _named(
+    Kind.CONTROL,
+    "foreign-response-unended",
+    expect=WHOLE,
+    within=IN_SILENCE,
+    after=IN_SILENCE,
+)
+_LATE_DOOR = _named(Kind.CONTROL, "handshake-slow", "#1", expect=WHOLE)
 
 _FAILURES = _named(
-    """response-error response-error-nested response-error-flat response-error-text
-    response-error-unnamed response-error-bare response-error-metadata response-error-event-id
-    response-failed response-cancelled response-incomplete error-then-silence
+    Kind.FAILURE,
+    """response-error response-error-unnamed error-then-silence response-error-nested
+    response-error-flat response-error-text response-error-bare response-error-metadata
+    response-error-event-id response-failed response-cancelled response-incomplete
     error-event-id-then-silence error-text-then-silence error-null-then-silence
-    error-flat-then-silence error-foreign-id-then-silence"""
+    error-flat-then-silence error-foreign-id-then-silence""",
 )
+_SOME_FAILURES = _FAILURES[:3]
 
 _ENDS = _named(
-    """done-failed done-failed-rate-limit done-failed-no-details done-failed-text-details
-    done-incomplete done-filtered done-cancelled done-interrupted done-cancelled-no-details
-    done-unknown-status done-no-status done-null done-no-body done-text-body done-no-id
-    error-then-done""",
+    Kind.END,
+    """done-failed done-incomplete done-filtered done-cancelled done-null done-failed-rate-limit
+    done-failed-no-details done-failed-text-details done-cancelled-no-details done-unknown-status
+    done-no-status done-no-body done-text-body done-no-id error-then-done""",
     "@delta:3",
 )
+_SOME_ENDS = _ENDS[:5]
+_EMPTY = _named(Kind.END, "completed-empty", expect=ENDED)
+_EMPTY += _named(Kind.END, "done-interrupted", "@delta:3", expect=ENDED)
+_FATAL_END = _named(Kind.END, "done-failed-quota", "@delta:3", survives=False)
 
-_REFUSALS = _named("busy busy-unnamed refused refused-unnamed")
-_FATAL = _named("refused-quota", survives=False)
-_FATAL += _named("done-failed-quota", "@delta:3", survives=False)
-
-_UNBEGUN = _named("done-without-created done-unnamed-without-created completed-empty", expect=ENDED)
+_REFUSALS = _named(Kind.REFUSAL, "busy busy-unnamed refused refused-unnamed")
+_FATAL_REFUSAL = _named(Kind.REFUSAL, "refused-quota", survives=False)
+_UNBEGUN = _named(Kind.REFUSAL, "done-without-created done-unnamed-without-created", expect=ENDED)
 
 _SILENCES = _named(
-    """silence-after-created silence-mid-audio silence-after-item no-done""", within=IN_SILENCE
+    Kind.SILENCE,
+    "silence-after-created silence-mid-audio silence-after-item no-done",
+    within=IN_SILENCE,
 )
-_MUTE = _named("silence-for-good swallowed no-created", within=IN_SILENCE)
-_UNENDED = _named("foreign-response-unended", expect=WHOLE, within=IN_SILENCE, after=IN_SILENCE)
+_MUTE = _named(Kind.SILENCE, "silence-for-good swallowed", within=IN_SILENCE)
 
 _CLOSES = _named(
-    """close-1000 close-1001 close-1008 close-1011 close-1012 close-1013 close-3000 close-4000
-    close-4004 close-none close-1001-expired expiry quota-close""",
+    Kind.CLOSE,
+    """close-1011 close-1001-expired close-1000 close-1001 close-1008 close-1012 close-1013
+    close-3000 close-4000 close-4004 close-none expiry quota-close""",
     survives=False,
 )
-_BREAKS = _named("reset cut frame-garbage frame-not-utf8 frame-huge goes-down", survives=False)
+_BREAKS = _named(
+    Kind.BREAK,
+    "reset cut frame-garbage frame-not-utf8 frame-huge goes-down",
+    survives=False,
+)
 _STALLED = _named(
+    Kind.STALL,
     "half-open frame-half slow-loris stops-reading close-ignored",
     within=IN_SILENCE,
     after=IN_SILENCE,
     survives=False,
 )
+_SOME_LOSSES = [*_CLOSES[:2], *_BREAKS[:2], *_STALLED[:1]]
 
 _DOOR = _named(
+    Kind.DOOR,
     """http-400 http-401 http-403 http-404 http-429 http-500 http-503 handshake-cut
     handshake-refused handshake-garbage handshake-wrong-accept turned-away-invalid_api_key
     turned-away-invalid_model turned-away-insufficient_quota opens-then-closes""",
@@ -127,29 +168,35 @@ _DOOR = _named(
     survives=False,
 )
 _SLOW_DOOR = _named(
+    Kind.DOOR,
     "handshake-hangs handshake-half opens-silent",
     "#0",
     within=IN_SILENCE,
     after=IN_SILENCE,
     survives=False,
 )
-_LATE_DOOR = _named("handshake-slow", "#1", expect=WHOLE)
 
 _CALLS = _named(
-    "call-only-in-done call-without-arguments call-without-id call-without-name", expect=WHOLE
+    Kind.CALL,
+    "call-only-in-done call-without-arguments call-without-id call-without-name",
+    expect=WHOLE,
 )
-_CUT_CALLS = _named("call-incomplete", expect=ENDED)
+_CUT_CALL = _named(Kind.CALL, "call-incomplete", expect=ENDED)
 
 _EDITS = [
-    Case("update-refused", ("update-refused",)),
-    Case("update-swallowed", ("update-swallowed",), ENDED, IN_SILENCE),
-    *_named("close-1011 reset", "@before-updated", survives=False),
-    *_named("half-open", "@before-updated", within=IN_SILENCE, after=IN_SILENCE, survives=False),
-    Case("error-unnamed", ("error-unnamed@before-updated",), WHOLE),
+    *_named(Kind.CONTROL, "error-unnamed", "@before-updated", expect=WHOLE),
+    *_named(Kind.EDIT, "update-refused"),
+    *_named(Kind.EDIT, "update-swallowed", expect=ENDED, within=IN_SILENCE),
+    *_named(Kind.EDIT, "close-1011 reset", "@before-updated", survives=False),
+    *_named(
+        Kind.EDIT,
+        "half-open",
+        "@before-updated",
+        within=IN_SILENCE,
+        after=IN_SILENCE,
+        survives=False,
+    ),
 ]
-
-_SOME_FAILURES = _FAILURES[:1] + _FAILURES[4:5] + _FAILURES[11:12]
-_SOME_BREAKS = _named("close-1011 close-1001-expired", survives=False) + _BREAKS[:2] + _STALLED[:1]
 
 
 def _aimed(cases: Iterable[Case], aim: str) -> list[Case]:
@@ -169,14 +216,16 @@ CASES: dict[str, list[Case]] = {
         *_aimed(_PAUSES, "@created"),
         *_LATE_DOOR,
         *_HARMLESS,
+        *_UNENDED,
         *_FAILURES,
         *_ENDS,
+        *_EMPTY,
+        *_FATAL_END,
         *_REFUSALS,
-        *_FATAL,
+        *_FATAL_REFUSAL,
         *_UNBEGUN,
         *_SILENCES,
         *_MUTE,
-        *_UNENDED,
         *_CLOSES,
         *_BREAKS,
         *_STALLED,
@@ -186,43 +235,40 @@ CASES: dict[str, list[Case]] = {
     "spoken": [
         HEALTHY,
         *_PAUSES,
-        *_HARMLESS[:1],
+        *_named(Kind.CONTROL, "error-unnamed late-created", expect=WHOLE),
         *_SOME_FAILURES,
-        *_ENDS[:1],
-        *_ENDS[4:8],
-        *_ENDS[11:12],
+        *_SOME_ENDS,
         *_SILENCES,
-        *_SOME_BREAKS,
+        *_SOME_LOSSES,
     ],
     "tool": [
         HEALTHY,
         *_aimed(_PAUSES, "@arguments:1"),
         *_CALLS,
-        *_CUT_CALLS,
+        *_CUT_CALL,
         *_aimed(_SOME_FAILURES, "@arguments:1"),
         *_aimed(_SOME_FAILURES, "@delta:3#2"),
         *_aimed(_ENDS[:1], "@delta:3#2"),
         *_aimed(_REFUSALS, "#2"),
         *_aimed(_SILENCES[:3], "@arguments:1"),
         *_aimed(_SILENCES[1:2], "@delta:3#2"),
-        *_aimed(_SOME_BREAKS, "@arguments:1"),
+        *_aimed(_SOME_LOSSES, "@arguments:1"),
     ],
     "cut": [
         HEALTHY,
+        *_named(Kind.CONTROL, "error-cancel duplicate-done", expect=ENDED),
         *_SILENCES[3:4],
         *_MUTE[:1],
-        *_HARMLESS[5:6],
-        *_named("duplicate-done"),
-        *_SOME_BREAKS,
+        *_SOME_LOSSES,
     ],
     "pair": [
         HEALTHY,
-        *_named("no-metadata late-created", expect=WHOLE),
+        *_named(Kind.CONTROL, "no-metadata late-created", expect=WHOLE),
         *_SOME_FAILURES,
         *_ENDS[:1],
         *_REFUSALS,
         *_SILENCES[:2],
-        *_SOME_BREAKS,
+        *_SOME_LOSSES,
     ],
     "edit": [HEALTHY, *_EDITS],
 }

@@ -97,7 +97,9 @@ def _judged(step: Step, bounds: Bounds) -> Verdict:
 
 def _against(expect: Expect, step: Step, heard: Heard, bounds: Bounds) -> Verdict:
     complete = heard.end == COMPLETE
-    whole = _whole(step.line, heard) if step.line else expect is Expect.WHOLE  # of an edit: in force
+    whole = (
+        _whole(step.line, heard) if step.line else expect is Expect.WHOLE
+    )  # of an edit: in force
     if expect is Expect.WHOLE and not (whole and complete):
         return Verdict.TRUNCATED if complete else Verdict.OVER_EAGER
     if expect is Expect.TOLD and complete and not whole and not heard.beside:

@@ -66,7 +66,9 @@ def run(
 
 def _warm(client: Client) -> ForkServerContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
-        raise ConfigurationError("the matrix forks its cells, which this system cannot: use Linux or macOS")
+        raise ConfigurationError(
+            "the matrix forks its cells, which this system cannot: use Linux or macOS"
+        )
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([held_cell.__name__, *client.modules])
     return context

@@ -28,10 +28,16 @@ class Line(msgspec.Struct, frozen=True):
 _SECONDS_PER_CHARACTER = 0.06
 """How long the server hums for a line that has no recording (`Speech`)."""
 
-HOURS = Line("When is the shop open?", "Nine until six, except on Sundays, when everything is shut.")
+HOURS = Line(
+    "When is the shop open?", "Nine until six, except on Sundays, when everything is shut."
+)
 SPOKEN = Line("Where is the shop?", "Between the old harbour and the fish market, on the left.")
-WEATHER = Line("How is the weather in Lisbon?", "Lisbon stays dry, with a light wind from the west.")
-STORY = Line("Tell me a story.", "Once upon a time a keeper counted passing ships, and lost count.", 2.0)
+WEATHER = Line(
+    "How is the weather in Lisbon?", "Lisbon stays dry, with a light wind from the west."
+)
+STORY = Line(
+    "Tell me a story.", "Once upon a time a keeper counted passing ships, and lost count.", 2.0
+)
 BAKER = Line("Who bakes the bread?", "Marta kneads it herself, long before anybody wakes up.")
 PARKING = Line("May I park behind it?", "Parking costs nothing, our yard has room for twenty cars.")
 

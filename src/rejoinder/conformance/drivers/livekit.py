@@ -80,17 +80,15 @@ class Driver:
     async def _first_of(self, known: int) -> llm.GenerationCreatedEvent | None:
         """The next generation that the server began, or None once an error is told instead."""
         self._trouble.clear()
-        waits = [
-            asyncio.ensure_future(self._begun.get()),
-            asyncio.ensure_future(self._trouble.wait()),
-        ]
+        begun = asyncio.ensure_future(self._begun.get())
+        trouble = asyncio.ensure_future(self._trouble.wait())
         try:
-            while len(self._errors) == known and not waits[0].done():
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if len(self._errors) == known:
+                await asyncio.wait([begun, trouble], return_when=asyncio.FIRST_COMPLETED)
+            return begun.result() if begun.done() else None
         finally:
-            for one in waits:
-                one.cancel()
-        return waits[0].result() if waits[0].done() and not waits[0].cancelled() else None
+            begun.cancel()
+            trouble.cancel()
 
     async def use_tool(self, question: str) -> Heard:
         known = len(self._errors)
@@ -147,9 +145,7 @@ async def _messages(
     cut: Callable[[], None] | None,
 ) -> None:
     async for message in event.message_stream:
-        await asyncio.gather(
-            _words(message, said), _sound(message, samples, cut), _kind(message)
-        )
+        await asyncio.gather(_words(message, said), _sound(message, samples, cut), _kind(message))
 
 
 async def _kind(message: llm.MessageGeneration) -> None:
@@ -158,23 +154,20 @@ async def _kind(message: llm.MessageGeneration) -> None:
 
 
 async def _words(message: llm.MessageGeneration, said: list[str]) -> None:
-    async for words in message.text_stream:
-        said.append(str(words))
+    said.extend([str(words) async for words in message.text_stream])
 
 
 async def _sound(
     message: llm.MessageGeneration, samples: list[int], cut: Callable[[], None] | None
 ) -> None:
     async for frame in message.audio_stream:
+        if cut is not None and samples[0] == 0:
+            cut()
         samples[0] += frame.samples_per_channel
-        if cut is not None:
-            cut, interrupt = None, cut
-            interrupt()
 
 
 async def _calls(event: llm.GenerationCreatedEvent, calls: list[llm.FunctionCall]) -> None:
-    async for call in event.function_stream:
-        calls.append(call)
+    calls.extend([call async for call in event.function_stream])
 
 
 async def _told(outcome: Any) -> tuple[str, str]:
