@@ -98,6 +98,7 @@ class Server:
         self._api_key = api_key
         self._terms = terms
         self._open: set[Connection] = set()
+        self._refused = CountingIds("c0")
 
     def arm(self, given: Fault | str) -> None:
         """Arms one more fault; it counts responses and events from now on, on every connection."""
@@ -119,7 +120,8 @@ class Server:
         )
         await websocket.prepare(request)
         if isinstance(verdict, Turned):
-            await websocket.send_str(codec.encode(events.Error(error=verdict.error)).decode())
+            refusal = events.Error(event_id=self._refused.new("event"), error=verdict.error)
+            await websocket.send_str(codec.encode(refusal).decode())
             await websocket.close(code=verdict.close_code, message=verdict.reason.encode())
             return websocket
         await self._hold(request, websocket, verdict)

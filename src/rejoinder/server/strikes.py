@@ -14,7 +14,7 @@ from rejoinder.server.effects import Effect, Send, SendRaw
 from rejoinder.server.faults import Act, Delay, Scene, Strike
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import Item
-from rejoinder.wire.response import ErrorBody, ResponseObject, StatusDetails
+from rejoinder.wire.response import ErrorBody, FailureBody, ResponseObject, StatusDetails
 from rejoinder.wire.server_events import ServerEvent
 
 WHAT_FAILED = "The server had an error while processing your request."
@@ -118,7 +118,7 @@ def _ended(scene: Scene, status: str, details: StatusDetails | None) -> Response
 
 def failed(code: str | None = None, kind: str = "server_error") -> StatusDetails:
     """The details of a failed response."""
-    error = ErrorBody(type=kind, code=code, message=WHAT_FAILED)
+    error = FailureBody(type=kind, code=code, message=WHAT_FAILED)
     return StatusDetails(type="failed", error=error)
 
 
@@ -256,7 +256,7 @@ def under_another_id(scene: Scene) -> list[Act]:
 def unintelligible(scene: Scene) -> list[Act]:
     """The transcription failed."""
     event: Any = scene.send.event
-    error = ErrorBody(
+    error = FailureBody(
         type="transcription_error",
         code="audio_unintelligible",
         message="The audio could not be transcribed.",
