@@ -24,27 +24,28 @@ def message(role: str, kind: str, text: str, **members: Any) -> Any:
     return {"type": "message", "role": role, "content": [{"type": kind, "text": text}], **members}
 
 
-def test_messages_of_every_role_and_kind_are_kept(run: Run, realtime_server: Serve) -> None:
-    image: Any = {
-        "type": "message",
-        "role": "user",
-        "content": [{"type": "input_image", "image_url": PIXEL, "detail": "low"}],
-    }
-    call: Any = {"type": "function_call", "name": "look", "arguments": "{}", "call_id": "call_1"}
-    output: Any = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
-    given = [
-        message("system", "input_text", "Be brief."),
-        message("user", "input_text", "Hello."),
-        message("assistant", "output_text", "Hi."),
-        image,
-        call,
-        output,
-    ]
+IMAGE: Any = {
+    "type": "message",
+    "role": "user",
+    "content": [{"type": "input_image", "image_url": PIXEL, "detail": "low"}],
+}
+CALL: Any = {"type": "function_call", "name": "look", "arguments": "{}", "call_id": "call_1"}
+OUTPUT: Any = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
+KEPT = [
+    message("system", "input_text", "Be brief."),
+    message("user", "input_text", "Hello."),
+    message("assistant", "output_text", "Hi."),
+    IMAGE,
+    CALL,
+    OUTPUT,
+]
 
+
+def test_messages_of_every_role_and_kind_are_kept(run: Run, realtime_server: Serve) -> None:
     async def main() -> None:
         async with realtime_server() as server, calling(server) as caller:
             last = None
-            for item in given:
+            for item in KEPT:
                 await items(caller).create(item=item)
                 added = await caller.until("conversation.item.added")
                 done = await caller.until("conversation.item.done")
@@ -53,7 +54,7 @@ def test_messages_of_every_role_and_kind_are_kept(run: Run, realtime_server: Ser
                 assert done.item.status == "completed"
                 last = done.item.id
             kinds = [event.item.type for event in caller.told("conversation.item.done")]
-            assert kinds == [item["type"] for item in given]
+            assert kinds == [item["type"] for item in KEPT]
 
     run(main())
 
