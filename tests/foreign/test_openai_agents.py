@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from rejoinder.server.script import Call, Script, Speech, Turn, after_tool
 from rejoinder.server.serve import Server
 from rejoinder.testing import Run, Serve
 from rejoinder.wire.client_events import ConversationItemTruncate, ResponseCancel
+from tests.foreign.sdk import strictly
 
 agents.set_tracing_disabled(True)  # its export would leave this machine
 
@@ -38,12 +40,11 @@ async def look_up_weather(city: str) -> str:
 
 
 class Talk:
-    """A realtime session of theirs, and what it told of, raw events apart."""
+    """A realtime session of theirs, and what it told of; its raw events are read strictly."""
 
     def __init__(self, session: RealtimeSession) -> None:
         self.session = session
         self.heard: list[Any] = []
-        self.raw: list[Any] = []
         self._events = session.__aiter__()
 
     async def until(self, wanted: Callable[[Any], bool] | str) -> Any:
@@ -51,7 +52,10 @@ class Talk:
         fits = (lambda told: told.type == wanted) if isinstance(wanted, str) else wanted
         while True:
             told = await anext(self._events)
-            (self.raw if told.type == "raw_model_event" else self.heard).append(told)
+            if told.type != "raw_model_event":
+                self.heard.append(told)
+            elif told.data.type == "raw_server_event":
+                strictly(json.dumps(told.data.data).encode())
             if fits(told):
                 return told
 
