@@ -140,6 +140,22 @@ def test_foreign_and_stale_events() -> None:
     assert early.item_id == FOREIGN_ITEM
 
 
+OF_THE_SERVICE = (
+    *("error-unnamed", "error-then-silence", "error-then-done", "refused", "busy-unnamed"),
+    *("done-failed", "done-failed-text-details", "done-without-created", "delta-null"),
+    *("foreign-delta", "foreign-done", "foreign-response", "delta-after-done"),
+)
+
+
+@pytest.mark.parametrize("name", OF_THE_SERVICE)
+def test_what_a_fault_says_has_an_id_of_its_own_like_any_event(name: str) -> None:
+    stream = exchange(name)
+    ids = [event.event_id for event in sent(stream)]
+    ids += [frame.get("event_id") for frame in raw_objects(stream)]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+
+
 @pytest.mark.parametrize(
     ("name", "frame"),
     [
@@ -153,7 +169,7 @@ def test_broken_deltas_belong_to_the_response(name: str, frame: dict[str, Any]) 
     (found,) = raw_objects(exchange(name))
     place = {"output_index": 0, "content_index": 0}
     where = {"response_id": "resp_c1_0001", "item_id": "item_c1_0001", **place}
-    assert found == {"type": DELTA, **where, **frame}
+    assert found == {"type": DELTA, "event_id": found["event_id"], **where, **frame}
     (found,) = raw_objects(exchange(f"{name}@created"))
     assert found["item_id"] == FOREIGN_ITEM
 

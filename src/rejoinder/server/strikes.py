@@ -55,7 +55,9 @@ def raw(frame: str | bytes) -> Strike:
 def error_frame(**error: Any) -> Strike:
     """An `error` event with this body (type and message are given)."""
     body = {"type": "server_error", "code": None, "message": WHAT_FAILED, "param": None, **error}
-    return lambda scene: [_frame({"type": "error", "error": _named(body, scene)})]
+    return lambda scene: [
+        _frame({"type": "error", "event_id": _own_id(scene, "error"), "error": _named(body, scene)})
+    ]
 
 
 def failure_frame(shape: str, kind: str = "response.error") -> Strike:
@@ -99,7 +101,13 @@ _SHAPES: dict[str, Callable[[Scene], Json]] = {
 
 def done(status: str, details: StatusDetails | None = None) -> Strike:
     """`response.done` with no output, without what led up to it."""
-    return lambda scene: [Send(events.ResponseDone(response=_ended(scene, status, details)))]
+    return lambda scene: [
+        Send(
+            events.ResponseDone(
+                event_id=_own_id(scene, "done"), response=_ended(scene, status, details)
+            )
+        )
+    ]
 
 
 def done_frame(**changes: Any) -> Strike:
@@ -107,7 +115,8 @@ def done_frame(**changes: Any) -> Strike:
 
     def strike(scene: Scene) -> list[Act]:
         response = msgspec.to_builtins(_ended(scene, "failed", None))
-        return [_frame({"type": "response.done", "response": {**response, **changes}})]
+        ended = {"event_id": _own_id(scene, "done"), "response": {**response, **changes}}
+        return [_frame({"type": "response.done", **ended})]
 
     return strike
 
@@ -133,7 +142,7 @@ def refused(code: str, message: str, *, named: bool = True) -> Strike:
         body = ErrorBody(
             type="invalid_request_error", code=code, message=message, event_id=event_id
         )
-        return [Send(events.Error(error=body))]
+        return [Send(events.Error(event_id=_own_id(scene, "error"), error=body))]
 
     return strike
 
@@ -144,13 +153,13 @@ def refused(code: str, message: str, *, named: bool = True) -> Strike:
 def foreign_delta(scene: Scene) -> list[Act]:
     """Audio of a response that nobody ever heard of."""
     where = {"response_id": FOREIGN_RESPONSE, "item_id": FOREIGN_ITEM}
-    return [_audio(where, bytes(480))]
+    return [_audio(scene, where, bytes(480))]
 
 
 def stale_delta(scene: Scene) -> list[Act]:
     """Audio of a response that is over."""
     item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
-    return [_audio({"response_id": scene.response.id, "item_id": item_id}, bytes(480))]
+    return [_audio(scene, {"response_id": scene.response.id, "item_id": item_id}, bytes(480))]
 
 
 def foreign_response(*, ends: bool) -> Strike:
@@ -158,9 +167,10 @@ def foreign_response(*, ends: bool) -> Strike:
 
     def strike(scene: Scene) -> list[Act]:
         other = msgspec.structs.replace(scene.response, id=FOREIGN_RESPONSE, metadata=None)
-        begun: list[ServerEvent] = [events.ResponseCreated(response=other)]
         over = msgspec.structs.replace(other, status="completed")
-        return [Send(event) for event in (begun + [events.ResponseDone(response=over)] * ends)]
+        begun = events.ResponseCreated(event_id=_own_id(scene, "created"), response=other)
+        ended = events.ResponseDone(event_id=_own_id(scene, "done"), response=over)
+        return [Send(begun), Send(ended)] if ends else [Send(begun)]
 
     return strike
 
@@ -170,7 +180,7 @@ def foreign_done(scene: Scene) -> list[Act]:
     other = msgspec.structs.replace(
         scene.response, id=FOREIGN_RESPONSE, status="completed", metadata=None
     )
-    return [Send(events.ResponseDone(response=other))]
+    return [Send(events.ResponseDone(event_id=_own_id(scene, "done"), response=other))]
 
 
 def delta_frame(name: str = "response.output_audio.delta", /, **delta: Any) -> Strike:
@@ -180,13 +190,16 @@ def delta_frame(name: str = "response.output_audio.delta", /, **delta: Any) -> S
         item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
         where = {"response_id": scene.response.id, "item_id": item_id}
         place = {"output_index": 0, "content_index": 0}
-        return [_frame({"type": name, **where, **place, **delta})]
+        return [
+            _frame({"type": name, "event_id": _own_id(scene, "delta"), **where, **place, **delta})
+        ]
 
     return strike
 
 
-def _audio(where: Json, delta: bytes) -> Send:
-    event = events.ResponseOutputAudioDelta(output_index=0, content_index=0, delta=delta, **where)
+def _audio(scene: Scene, where: Json, delta: bytes) -> Send:
+    where = {"output_index": 0, "content_index": 0, **where}
+    event = events.ResponseOutputAudioDelta(event_id=_own_id(scene, "delta"), delta=delta, **where)
     return Send(event)
 
 
@@ -262,7 +275,10 @@ def unintelligible(scene: Scene) -> list[Act]:
         message="The audio could not be transcribed.",
     )
     failure = events.ConversationItemInputAudioTranscriptionFailed(
-        item_id=event.item_id, content_index=event.content_index, error=error
+        event_id=_own_id(scene, "failed"),
+        item_id=event.item_id,
+        content_index=event.content_index,
+        error=error,
     )
     return [Send(failure, scene.send.cause)]
 
@@ -278,6 +294,12 @@ def without_output(scene: Scene) -> list[Act]:
     if isinstance(event, events.ResponseDone):
         event = _with_response(event, msgspec.structs.replace(event.response, output=[]))
     return [Send(event, scene.send.cause)]
+
+
+def _own_id(scene: Scene, what: str) -> str:
+    """The id of an event that a fault makes: strict clients refuse an event that has none."""
+    event: Any = scene.send.event
+    return f"{event.event_id or 'event'}_{what}"
 
 
 def _frame(value: Any) -> SendRaw:
