@@ -28,7 +28,10 @@ FUNCTION_LINES = 30
 FILE_LINES = 450
 CLASS_FIELDS = 12
 
-PURE = re.compile(r"src/rejoinder/(wire/|core/|server/(?!(serve|served|connection)\.py))")
+PURE = re.compile(
+    r"src/rejoinder/(wire/|core/"
+    r"|server/(?!(serve|served|listener|entrance|connection|outlet|sockets)\.py))"
+)
 """The rooms whose time is an argument: all of the server but its aiohttp shell."""
 
 IMPURE = frozenset(

@@ -81,6 +81,11 @@ class LiveResponse:
         """Stalls until stopped."""
         self.due_at = None
 
+    def pause(self, seconds: float) -> None:
+        """Goes on so much later; one that stalls does not."""
+        if self.due_at is not None:
+            self.due_at += seconds
+
     def stop(
         self, status: str, reason: str | None = None, error: ErrorBody | None = None
     ) -> list[ServerEvent]:

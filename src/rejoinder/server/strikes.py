@@ -5,13 +5,15 @@ Each function makes a `Strike`. Frames that no protocol has are written out as p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
 
 from rejoinder.server.effects import Effect, Send, SendRaw
-from rejoinder.server.faults import Act, Delay, Scene, Strike
+from rejoinder.server.faults import Act, AfterNext, Delay, Scene, Strike
+from rejoinder.server.inputs import Pause
+from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody, ResponseObject, StatusDetails
@@ -20,6 +22,7 @@ from rejoinder.wire.server_events import ServerEvent
 WHAT_FAILED = "The server had an error while processing your request."
 FOREIGN_RESPONSE = "resp_foreign_0001"
 FOREIGN_ITEM = "item_foreign_0001"
+FOREIGN_CALL = "call_foreign_0001"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -42,6 +45,16 @@ def again(scene: Scene) -> list[Act]:
 def late(seconds: float) -> Strike:
     """The event, later."""
     return lambda scene: [Delay(seconds, scene.send)]
+
+
+def swapped(scene: Scene) -> list[AfterNext]:
+    """The event, behind the next one of its response."""
+    return [AfterNext(scene.send)]
+
+
+def paused(seconds: float) -> Strike:
+    """The response says nothing for so long, then goes on."""
+    return lambda scene: [Pause(scene.response.id or "", seconds)]
 
 
 def raw(frame: str | bytes) -> Strike:
@@ -222,12 +235,12 @@ def anonymous(scene: Scene) -> list[Act]:
 
 
 def item_with(**changes: Any) -> Strike:
-    """The event with these members of its item changed, when that is a function call."""
+    """The event with these members of its item changed, when that is a function call or its output."""
 
     def strike(scene: Scene) -> list[Act]:
         event: Any = scene.send.event
         item: Item | None = getattr(event, "item", None)
-        if item is not None and item.type == "function_call":
+        if item is not None and item.type in ("function_call", "function_call_output"):
             event = msgspec.structs.replace(event, item=msgspec.structs.replace(item, **changes))
         return [Send(event, scene.send.cause)]
 
@@ -251,6 +264,45 @@ def under_another_id(scene: Scene) -> list[Act]:
     event: Any = scene.send.event
     item = msgspec.structs.replace(event.item, id=f"their_{event.item.id}")
     return [Send(msgspec.structs.replace(event, item=item), scene.send.cause)]
+
+
+def of_another_response(scene: Scene) -> list[Act]:
+    """The event as one of a response that nobody ever heard of."""
+    event: Any = scene.send.event
+    if isinstance(event, events.ResponseCreated | events.ResponseDone):
+        other = msgspec.structs.replace(event.response, id=FOREIGN_RESPONSE)
+        return [Send(_with_response(event, other), scene.send.cause)]
+    event = msgspec.structs.replace(event, response_id=FOREIGN_RESPONSE)
+    return [Send(event, scene.send.cause)]
+
+
+def of_another_item(scene: Scene) -> list[Act]:
+    """The event as one about an item that nobody ever heard of."""
+    event: Any = scene.send.event
+    item: Item | None = getattr(event, "item", None)
+    if item is None:
+        event = msgspec.structs.replace(event, item_id=FOREIGN_ITEM)
+    else:
+        event = msgspec.structs.replace(event, item=msgspec.structs.replace(item, id=FOREIGN_ITEM))
+    return [Send(event, scene.send.cause)]
+
+
+def of_another_call(scene: Scene) -> Iterable[Act | AfterNext]:
+    """The event as one of a function call that nobody ever heard of."""
+    event: Any = scene.send.event
+    if not hasattr(event, "call_id"):
+        return item_with(call_id=FOREIGN_CALL)(scene)
+    return [Send(msgspec.structs.replace(event, call_id=FOREIGN_CALL), scene.send.cause)]
+
+
+def under_another_type(scene: Scene) -> list[Act]:
+    """The event under a type that no protocol has."""
+    return [_frame({**msgspec.json.decode(codec.encode(scene.send.event)), "type": "novel"})]
+
+
+def binary(scene: Scene) -> list[Act]:
+    """The event in a binary frame, as some proxies send it."""
+    return [SendRaw(codec.encode(scene.send.event))]
 
 
 def unintelligible(scene: Scene) -> list[Act]:
