@@ -96,7 +96,7 @@ _HARMLESS: Rows = {
             message="Cancellation failed: no active response found",
         ),
     ),
-    "error-quota": ("an error that says the account is used up; it goes on", quota_error),
+    "error-quota": ("an error that says the account is used up", quota_error),
     "response-error-foreign": (
         "response.error of a response that nobody asked for",
         failure_frame("foreign"),
@@ -232,10 +232,16 @@ def _edits() -> dict[str, Fault]:
     )
 
 
+def _told(rows: Rows, ending: str) -> Rows:
+    return {name: (f"{says}{ending}", strike) for name, (says, strike) in rows.items()}
+
+
+_SILENCE, _GOES_ON = ", then silence", ", and it goes on"
+
 FAILURES: dict[str, Fault] = {
-    **aimed("delta:3", _ENDS_IN_FAILURE, Then.DIES, needs=A_RESPONSE),
-    **aimed("delta:3", _HARMLESS),
-    **aimed("delta:3", _BROKEN_DELTAS, needs=A_RESPONSE),
+    **aimed("delta:3", _told(_ENDS_IN_FAILURE, _SILENCE), Then.DIES, needs=A_RESPONSE),
+    **aimed("delta:3", _told(_HARMLESS, _GOES_ON)),
+    **aimed("delta:3", _told(_BROKEN_DELTAS, _GOES_ON), needs=A_RESPONSE),
     **aimed("instead-done", _STRANGE_ENDS, Then.DIES, needs=A_RESPONSE),
     **aimed("instead-created", _REFUSALS, Then.DIES, alters=True),
     **_edits(),
