@@ -18,7 +18,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench check docs mutants format-check lint types imports house format clean distclean
+.PHONY: help setup demo test bench check docs mutants matrix format-check lint types imports house format clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ docs: $(STAMP) ## write the generated parts of the documents
 
 mutants: $(STAMP) ## break each mechanism on purpose and see that its tests notice (minutes; ROWS="H1 W3" for some)
 	@$(BIN)/python -m scripts.mutants $(ROWS)
+
+matrix: $(STAMP) ## which client hangs on what, ours and others', into docs/faults.md (twenty minutes)
+	@$(BIN)/python -m scripts.matrix
 
 clean: ## remove what the other targets made, but for the .venv
 	@rm -rf $(CACHE) build dist demo-out .hypothesis .import_linter_cache

@@ -59,6 +59,40 @@ def demo(
         raise typer.Exit(1)
 
 
+@app.command()
+def faults(
+    client: Annotated[
+        list[str],
+        typer.Option(
+            help="rejoinder, rejoinder.livekit, openai, openai-agents, or MODULE:CLASS of a LiveKit "
+            "RealtimeModel. May be given several times."
+        ),
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only cells whose name holds this, as in 'spoken x reset@delta:3'."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write what was seen to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one page to this file.")] = None,
+    at_a_time: Annotated[int, typer.Option(min=1, max=64, help="Cells at once.")] = 8,
+) -> None:
+    """Which client survives what: scenario by fault, each in a process of its own.
+
+    A client is used as its own documents say, against a local server that makes one fault. Takes two to
+    seven minutes for a client. The exit code is 0 only if every cell is as it should be.
+    """
+    from rejoinder.conformance.show import show
+
+    try:
+        good = show(client, only or [], Console(), json=json, html=html, at_a_time=at_a_time)
+    except ConfigurationError as error:
+        _refuse(error.message)
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror}; name a file that can be written to")
+    if not good:
+        raise typer.Exit(1)
+
+
 def _refuse(why: str) -> NoReturn:
     typer.secho(f"rejoinder: {why}", fg="red", err=True)
     raise typer.Exit(2)

@@ -28,7 +28,10 @@ FUNCTION_LINES = 30
 FILE_LINES = 450
 CLASS_FIELDS = 12
 
-PURE = re.compile(r"src/rejoinder/(wire/|core/|server/(?!(serve|served|connection|apart)\.py))")
+PURE = re.compile(
+    r"src/rejoinder/(wire/|core/"
+    r"|server/(?!(serve|served|apart|listener|entrance|connection|outlet|sockets)\.py))"
+)
 """The rooms whose time is an argument: all of the server but its aiohttp shell."""
 
 IMPURE = frozenset(
@@ -55,6 +58,7 @@ VENDOR_LIKE = {"beta_api_shape_disabled": "an error code of the protocol itself"
 INNER_IMPORTS = {
     ("src/rejoinder/__init__.py", "__getattr__"): "the front door loads aiohttp on first use",
     ("src/rejoinder/cli.py", "demo"): "only this verb needs the livekit extra",
+    ("src/rejoinder/cli.py", "faults"): "only this verb needs the server and what is driven",
     ("src/rejoinder/conformance/clients.py", "_imported"): "clients of others are loaded by name",
     ("src/rejoinder/pytest_plugin.py", "run"): "every pytest run loads the plugin",
     ("src/rejoinder/pytest_plugin.py", "realtime_server"): "every pytest run loads the plugin",

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from rejoinder.server.core import EarMaker, Session, Terms
 from rejoinder.server.effects import Effect, Send
 from rejoinder.server.engines import Ear, ScriptedVoice
-from rejoinder.server.faults import Fault, FaultLine, type_of
+from rejoinder.server.fault_line import FaultLine
+from rejoinder.server.faults import type_of
+from rejoinder.server.handshake_faults import AnyFault
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.inputs import Input, Opened, Received, Tick
 from rejoinder.server.peer import Peer
@@ -33,7 +35,7 @@ class Desk:
     def __init__(
         self,
         script: Script | None = None,
-        *faults: Fault,
+        *faults: AnyFault,
         terms: Terms | None = None,
         ear: EarMaker = energy_ear,
     ) -> None:

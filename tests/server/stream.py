@@ -7,7 +7,8 @@ from typing import Any
 
 from rejoinder.server.catalogue import fault
 from rejoinder.server.effects import Effect, Ping, Send, SendRaw
-from rejoinder.server.faults import Fault, type_of
+from rejoinder.server.faults import type_of
+from rejoinder.server.handshake_faults import AnyFault
 from rejoinder.server.inputs import Received
 from rejoinder.server.reading import read
 from rejoinder.server.script import Script, Speech, Turn
@@ -18,12 +19,12 @@ SCRIPT = Script(otherwise=Turn(None, ANSWER))
 CREATE = {"type": "response.create", "event_id": "c1", "response": {"metadata": {"key": "k1"}}}
 
 
-def exchange(*aims: str | Fault, script: Script = SCRIPT, seconds: float = 5.0) -> list[Effect]:
+def exchange(*aims: str | AnyFault, script: Script = SCRIPT, seconds: float = 5.0) -> list[Effect]:
     """All that goes out for one `response.create` with these faults armed."""
     return ask(Desk(script, *map(armed, aims)), seconds)
 
 
-def armed(aim: str | Fault) -> Fault:
+def armed(aim: str | AnyFault) -> AnyFault:
     return fault(aim) if isinstance(aim, str) else aim
 
 

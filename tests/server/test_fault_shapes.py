@@ -7,16 +7,28 @@ from typing import Any
 
 import pytest
 
-from rejoinder.server.catalogue import FAULTS, fault, point
-from rejoinder.server.effects import Abort, Hangup, Send, SendRaw
+from rejoinder.server import frames
+from rejoinder.server.catalogue import FAULTS, POINTS, fault, point
+from rejoinder.server.core import EXPIRED
+from rejoinder.server.effects import Abort, GoDown, Hangup, Send, SendRaw, SlowDown
 from rejoinder.server.faults import Fault
 from rejoinder.server.script import Call, Script, Text, Turn
-from rejoinder.server.strikes import FOREIGN_ITEM, FOREIGN_RESPONSE, WHAT_FAILED
+from rejoinder.server.strikes import FOREIGN_CALL, FOREIGN_ITEM, FOREIGN_RESPONSE, WHAT_FAILED
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
 from rejoinder.wire.response import StatusDetails
 from tests.server.desk import Desk, every, only, refusal, sent, types
-from tests.server.stream import DELTA, HEALTHY, SCRIPT, ask, exchange, raw_objects, told, until
+from tests.server.stream import (
+    ANSWER,
+    DELTA,
+    HEALTHY,
+    SCRIPT,
+    ask,
+    exchange,
+    raw_objects,
+    told,
+    until,
+)
 
 # -- shapes --
 
@@ -140,6 +152,22 @@ def test_foreign_and_stale_events() -> None:
     assert early.item_id == FOREIGN_ITEM
 
 
+OF_THE_SERVICE = (
+    *("error-unnamed", "error-then-silence", "error-then-done", "refused", "busy-unnamed"),
+    *("done-failed", "done-failed-text-details", "done-without-created", "delta-null"),
+    *("foreign-delta", "foreign-done", "foreign-response", "delta-after-done"),
+)
+
+
+@pytest.mark.parametrize("name", OF_THE_SERVICE)
+def test_what_a_fault_says_has_an_id_of_its_own_like_any_event(name: str) -> None:
+    stream = exchange(name)
+    ids = [event.event_id for event in sent(stream)]
+    ids += [frame.get("event_id") for frame in raw_objects(stream)]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+
+
 @pytest.mark.parametrize(
     ("name", "frame"),
     [
@@ -153,7 +181,7 @@ def test_broken_deltas_belong_to_the_response(name: str, frame: dict[str, Any]) 
     (found,) = raw_objects(exchange(name))
     place = {"output_index": 0, "content_index": 0}
     where = {"response_id": "resp_c1_0001", "item_id": "item_c1_0001", **place}
-    assert found == {"type": DELTA, **where, **frame}
+    assert found == {"type": DELTA, "event_id": found["event_id"], **where, **frame}
     (found,) = raw_objects(exchange(f"{name}@created"))
     assert found["item_id"] == FOREIGN_ITEM
 
@@ -186,6 +214,7 @@ def test_altered_streams_alter_only_what_they_mean() -> None:
         SCRIPT,
         Fault("odd", point("instead-any:0"), FAULTS["no-error-event-id"].strike, response=0),
         Fault("odd", point("instead-any:0"), FAULTS["no-output-in-done"].strike, response=0),
+        Fault("odd", point("instead-any:0"), FAULTS["no-metadata"].strike, response=0),
     )
     assert types(desk.write("x")) == ["conversation.item.added", "conversation.item.done"]
 
@@ -302,3 +331,103 @@ def test_transcripts_go_wrong(name: str) -> None:
 def test_a_large_frame_is_large() -> None:
     (frame,) = [one for one in exchange("frame-large") if isinstance(one, SendRaw)]
     assert len(frame.frame) > 5 * 1024 * 1024
+
+
+# -- events under wrong names --
+
+
+def test_events_of_another_response_item_or_call() -> None:
+    delta = every(events.ResponseOutputAudioDelta, sent(exchange("wrong-response-id")))[2]
+    assert (delta.response_id, delta.item_id) == (FOREIGN_RESPONSE, "item_c1_0001")
+    done = only(events.ResponseDone, sent(exchange("wrong-response-id@done")))
+    assert done.response.id == FOREIGN_RESPONSE
+    delta = every(events.ResponseOutputAudioDelta, sent(exchange("wrong-item-id")))[2]
+    assert (delta.response_id, delta.item_id) == ("resp_c1_0001", FOREIGN_ITEM)
+    added = only(events.ResponseOutputItemAdded, sent(exchange("wrong-item-id@item")))
+    assert added.item.id == FOREIGN_ITEM
+    script = Script(Turn(None, Text("Hm."), Call("f", {"a": 1})))
+    message, call = every(
+        events.ResponseOutputItemDone, sent(exchange("wrong-call-id", script=script))
+    )
+    assert (message.item.call_id, call.item.call_id) == (None, FOREIGN_CALL)
+    stream = sent(exchange("wrong-call-id@arguments", script=script))
+    arguments, *_ = every(events.ResponseFunctionCallArgumentsDelta, stream)
+    assert arguments.call_id == FOREIGN_CALL
+
+
+def test_an_event_of_another_type_and_in_another_frame() -> None:
+    (frame,) = raw_objects(exchange("wrong-type@delta:1"))
+    assert frame["type"] not in POINTS.values()
+    assert frame["delta"]
+    (binary,) = [one for one in exchange("event-binary") if isinstance(one, SendRaw)]
+    assert isinstance(binary.frame, bytes)
+    assert json.loads(binary.frame)["type"] == "response.done"
+
+
+def test_an_answer_in_text_instead_of_sound() -> None:
+    stream = sent(exchange("answers-in-text"))
+    assert not [name for name in types(stream) if "audio" in name]
+    deltas = every(events.ResponseOutputTextDelta, stream)
+    assert "".join(delta.delta for delta in deltas) == ANSWER.transcript
+    assert only(events.ResponseOutputTextDone, stream).text == ANSWER.transcript
+    assert only(events.ResponseContentPartDone, stream).part.type == "text"
+    response = only(events.ResponseDone, stream).response
+    assert response.output_modalities == ["text"]
+    (item,) = response.output
+    assert [(part.type, part.text) for part in item.content or []] == [
+        ("output_text", ANSWER.transcript)
+    ]
+    assert {event.event_id is None for event in stream} == {False}
+
+
+def test_an_answer_in_text_leaves_the_rest_as_it_is() -> None:
+    script = Script(Turn(None, Text("Hm."), Call("f", {"a": 1})))
+    written, healthy = exchange("answers-in-text", script=script), exchange(script=script)
+    ends = [only(events.ResponseDone, sent(one)).response for one in (written, healthy)]
+    assert ends[0].output[1] == ends[1].output[1]
+    desk = Desk(script, fault("answers-in-text"))
+    assert types(desk.write("x")) == ["conversation.item.added", "conversation.item.done"]
+
+
+# -- pauses --
+
+
+def test_a_response_pauses_and_goes_on() -> None:
+    desk = Desk(SCRIPT, fault("pause-6"))
+    assert told(ask(desk, 5.9)) == until(DELTA, 3)
+    assert told(desk.effects(5.0)) == HEALTHY[len(until(DELTA, 3)) :]
+
+
+def test_a_response_that_pauses_can_be_cancelled() -> None:
+    desk = Desk(SCRIPT, fault("pause-60"))
+    ask(desk)
+    assert types(desk.say("response.cancel"))[-2:] == ["response.done", "rate_limits.updated"]
+    assert desk.run(120.0) == []
+
+
+def test_a_response_that_is_gone_or_stalls_does_not_go_on() -> None:
+    desk = Desk(SCRIPT, fault("silence-mid-audio"), fault("pause-1"))
+    assert told(ask(desk, 30.0)) == until(DELTA, 3)
+    desk = Desk(SCRIPT, fault("response-error"), fault("pause-1"))
+    assert len(told(ask(desk, 30.0))) == len(until(DELTA, 3)) + 1
+
+
+# -- bytes --
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+def test_frames_of_any_size(size: int) -> None:
+    whole = frames.frame(frames.BINARY, bytes(size))
+    assert whole[0] == 0x82
+    assert len(whole) == size + (2 if size < 126 else 4 if size < 65536 else 10)
+    assert frames.fragments(frames.TEXT, b"", 16) == frames.frame(frames.TEXT, b"")
+
+
+def test_wire_faults_are_effects_in_their_place() -> None:
+    assert told(exchange("frame-half"))[len(until(DELTA, 3)) :][:2] == ["SendBytes", "StopWriting"]
+    assert told(exchange("half-open"))[len(until(DELTA, 3)) :][:2] == ["StopReading", "StopWriting"]
+    assert told(exchange("close-none")) == [*until(DELTA, 3), "SendBytes", "Cut"]
+    assert told(exchange("cut")) == [*until(DELTA, 3), "Cut"]
+    assert exchange("goes-down-1.5")[-1] == GoDown(1.5)
+    assert SlowDown(9) in exchange("slow-loris-9")
+    assert Hangup(1001, EXPIRED) in exchange("close-1001-expired")

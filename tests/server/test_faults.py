@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import FAULTS, POINTS, fault, point
+from rejoinder.server.catalogue import (
+    FAULTS,
+    HANDSHAKES,
+    POINTS,
+    Described,
+    described,
+    fault,
+    point,
+)
 from rejoinder.server.effects import Effect, Send, SendRaw
-from rejoinder.server.faults import Fault, FaultLine, Point, Then
+from rejoinder.server.fault_line import FaultLine
+from rejoinder.server.faults import Fault, Point, Then
+from rejoinder.server.handshake_faults import HandshakeFault, Wait
 from rejoinder.server.inputs import Received
 from rejoinder.server.reading import read
 from rejoinder.server.script import Call, Script, Speech, Turn
@@ -32,13 +43,19 @@ from tests.server.stream import (
 # -- aiming --
 
 
+def aimed_at(text: str) -> Fault:
+    named = fault(text)
+    assert isinstance(named, Fault)
+    return named
+
+
 def test_a_fault_is_named_and_aimed_in_one_word() -> None:
     assert fault("response-error") == FAULTS["response-error"]
-    aimed = fault("response-error@before-text:2#3")
+    aimed = aimed_at("response-error@before-text:2#3")
     assert aimed.point == Point("response.output_text.delta", 2, "before")
     assert (aimed.response, aimed.then) == (3, Then.DIES)
-    assert fault("busy#0").response == 0
-    assert fault("busy#0").point == FAULTS["busy"].point
+    assert aimed_at("busy#0").response == 0
+    assert aimed_at("busy#0").point == FAULTS["busy"].point
     assert point("instead-done").place == "instead"
     assert point("conversation.item.*:0").event == "conversation.item.*"
     assert {point(name).event for name in POINTS} == set(POINTS.values())
@@ -53,9 +70,83 @@ def test_what_names_no_fault_or_point_is_refused(aim: str) -> None:
         fault(aim)
 
 
+@pytest.mark.parametrize(
+    ("aim", "why"),
+    [
+        ("transcription-failed@created", "needs a completed transcription"),
+        ("item-renamed@instead-delta:2", "needs an event with an item"),
+        ("response-error@opened", "needs an event of a response"),
+        ("silence-mid-audio@session.*", "needs an event of a response"),
+        ("reordered@error", "needs an event of a response"),
+        ("no-metadata@updated", "needs response.created or response.done"),
+        ("dropped@before-delta", "stands in the place of an event"),
+        ("reset@handshake", "say reset@delta:3"),
+        ("http-503@delta:3", "say http-503#2"),
+        ("opens-silent@opened", "fault of the handshake"),
+        ("http-200", "say 400 to 599"),
+        ("http-600", "say 400 to 599"),
+        ("http-4.5", "no such fault"),
+        ("close-999", "3000-4999"),
+        ("close-1005", "1007-1014"),
+        ("close-1015", "1007-1014"),
+        ("close-2000", "3000-4999"),
+        ("close-5000", "3000-4999"),
+        ("slow-loris-0", "at least one byte"),
+        ("pause-", "pause-SECONDS"),
+        ("turned-away-nobody", "turned-away-"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(aim: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why) as refused:
+        fault(aim)
+    assert re.split("[@#]", aim)[0] in str(refused.value)
+
+
+def test_without_a_place_an_alteration_stands_in_the_place_of_its_event() -> None:
+    assert aimed_at("dropped@delta:2").point == Point(POINTS["delta"], 2, "instead")
+    assert aimed_at("late-done@created").point.place == "instead"
+    assert aimed_at("duplicates@delta:2").point.place == "after"
+    assert aimed_at("done-failed@delta:2").point.place == "after"
+    assert aimed_at("frame-null@before-delta").point.place == "before"
+
+
+def test_faults_of_the_handshake_are_named_in_the_same_way() -> None:
+    assert fault("handshake-hangs") == HANDSHAKES["handshake-hangs"]
+    second = fault("http-503@handshake#2")
+    assert isinstance(second, HandshakeFault)
+    assert (second.name, second.connection) == ("http-503", 2)
+
+
+def test_a_door_counts_for_each_fault_from_its_arming() -> None:
+    line = FaultLine([fault("handshake-slow#0")])
+    assert line.knock() == (Wait(3.0),)
+    line.arm(fault("handshake-hangs#2"))
+    line.arm(fault("handshake-slow-1.5#2"))
+    assert [len(line.knock()) for _ in range(3)] == [1, 3, 1]
+
+
+def test_every_name_says_what_it_does_and_where() -> None:
+    lines = described()
+    assert len({line.name for line in lines}) == len(lines)
+    assert {*FAULTS, *HANDSHAKES} < {line.name for line in lines}
+    assert all(line.says and "\n" not in line.says for line in lines)
+    for line in lines:
+        if line.point != "handshake":
+            assert str(point(line.point)) == line.point
+    assert Described("reset", "delta:3", "a TCP reset") in lines
+    assert {line.name: line.point for line in lines}["http-STATUS"] == "handshake"
+
+
+@pytest.mark.parametrize("name", sorted({*FAULTS, *HANDSHAKES}))
+def test_every_name_can_be_said(name: str) -> None:
+    assert fault(name).name == name
+
+
 def test_a_slip_of_the_pen_is_pointed_out() -> None:
     with pytest.raises(ConfigurationError, match="response-error-nested"):
         fault("response-error-nestd")
+    with pytest.raises(ConfigurationError, match=r"did you mean response\.output_text\.delta"):
+        fault("busy@response.output_text.detla")
 
 
 NOT_HERE = {
@@ -70,7 +161,7 @@ NOT_HERE = {
 }
 """Faults that have nothing to strike in a bare exchange."""
 
-LASTING = {"abort", "expiry", "quota-close"}
+LASTING = {"abort", "expiry", "quota-close", "reset", "cut", "goes-down"}
 LASTING |= {name for name, one in FAULTS.items() if name.startswith("close-") or one.response == 0}
 """Faults after which no response is whole any more."""
 

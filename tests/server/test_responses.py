@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from rejoinder.server.audio import SPEECH
@@ -182,7 +183,8 @@ def test_a_failing_response_closes_what_is_open_and_costs_nothing() -> None:
     desk = Desk(Script(Turn(None, *line)))
     told = desk.say("response.create") + desk.run()
     done = only(events.ResponseDone, told).response
-    assert done.status_details == StatusDetails(type="failed", error=error)
+    details = {"type": "failed", "error": {"type": "server_error", "message": "out of coffee"}}
+    assert msgspec.to_builtins(done.status_details) == details
     assert done.usage is not None
     assert (done.usage.total_tokens, done.usage.output_tokens) == (0, 0)
     assert len(done.output) == 1

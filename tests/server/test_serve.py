@@ -126,6 +126,7 @@ def test_a_wrong_key_is_refused_inside_and_never_shown(run: Run) -> None:
             async with connected(server, key="sk-wrong") as client:
                 refusal = await client.hear()
                 assert (refusal["type"], refusal["error"]["code"]) == ("error", "invalid_api_key")
+                assert refusal["event_id"].startswith("event_")
                 assert "sk-" not in str(refusal)
                 assert await client.end() == 3000
             async with connected(server, key="sk-right") as client:

@@ -135,6 +135,14 @@ def test_an_item_writes_its_empty_members_but_not_its_absent_ones() -> None:
 # --- what passes by ------------------------------------------------------------------------------
 
 
+def test_when_a_word_is_spoken_is_written_only_when_it_is_known() -> None:
+    word = server.ResponseOutputAudioTranscriptDelta(
+        response_id="r", item_id="i", output_index=0, content_index=0, delta="Hi"
+    )
+    assert "start_time" not in said(word)
+    assert said(msgspec.structs.replace(word, start_time=0.5))["start_time"] == 0.5
+
+
 def test_unknown_members_are_ignored() -> None:
     event = codec.decode_server(
         frame(type="response.output_text.delta", delta="hi", obfuscation="xyz", new=[{}], **PART)

@@ -22,8 +22,14 @@ from rejoinder.server.serve import serve
 _CLOSING = 10.0
 
 
-def hold(cell: Cell, make: Callable[[str], Driver], tell: Callable[[Step], None]) -> None:
-    """Holds the cell and tells of every step, when it begins and when it has ended.
+def hold(
+    cell: Cell,
+    make: Callable[[str], Driver],
+    tell: Callable[[Step], None],
+    given_up: float = GIVEN_UP,
+) -> None:
+    """Holds the cell and tells of every step, when it begins and when it has ended. What has not ended
+    after ``given_up`` seconds never will.
 
     Never raises what a client does. May never return, if the client blocks: it is to be killed then.
     """
@@ -31,11 +37,11 @@ def hold(cell: Cell, make: Callable[[str], Driver], tell: Callable[[Step], None]
     faults = () if cell.scenario.before else cell.case.faults
     apart = ServerApart(lambda: serve(scenarios.script(), faults=faults))
     with apart as server:
-        asyncio.run(_held(_Talk(make(server.url), tell), cell, apart))
+        asyncio.run(_held(_Talk(make(server.url), tell), cell, apart, given_up))
 
 
-async def _held(talk: _Talk, cell: Cell, apart: ServerApart) -> None:
-    talk.bound(GIVEN_UP)
+async def _held(talk: _Talk, cell: Cell, apart: ServerApart, given_up: float) -> None:
+    talk.bound(given_up)
     await talk.open()
     await talk.acts(cell.scenario.before, BEFORE)
     if cell.scenario.before:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import msgspec
@@ -46,6 +48,13 @@ class Client(msgspec.Struct, frozen=True):
             )
         return made  # type: ignore[no-any-return]
 
+    def version(self) -> str:
+        """The version of what is driven: of the package, or what the nearest module says of itself."""
+        try:
+            return metadata.version(self.package)
+        except metadata.PackageNotFoundError:
+            return _version_of(self.package)
+
     def make(self, url: str) -> Driver:
         """A driver for the server at ``url``."""
         driver = self.load()
@@ -77,6 +86,15 @@ def client(name: str) -> Client:
             f"no client is called {name!r}: say {', '.join(_KNOWN)}, or MODULE:CLASS of a LiveKit RealtimeModel"
         )
     return Client(name, "livekit", module, name)
+
+
+def _version_of(module: str) -> str:
+    while module:
+        told = getattr(sys.modules.get(module), "__version__", None)
+        if isinstance(told, str):
+            return told
+        module = module.rpartition(".")[0]
+    return "unknown"
 
 
 def _imported(name: str, module: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -21,19 +22,26 @@ class Verdict(Enum):
     """The best first; a cell is as bad as the worst of its steps."""
 
     SETTLED = "settled"
-    """In bound: the reply, or an end of which the client says that it is none."""
     OVER_EAGER = "over-eager"
-    """A reply that was going on, or an end that was none, was declared failed."""
     LATE = "late"
-    """As it should be, but after the bound."""
     TRUNCATED = "silently truncated"
-    """The client said that all is well, and it is not: a reply cut short, an edit not in force."""
     CROSSED = "crossed"
-    """A reply with words of another."""
     DEAD = "dead"
-    """The connection lives, and no reply can be had any more."""
     HANG = "hang"
-    """Nothing was heard until the cell was given up."""
+
+
+MEANING = {
+    Verdict.SETTLED: "In time: the reply, or an end of which the client says that it is none.",
+    Verdict.OVER_EAGER: "Nothing was wrong, or nothing that mattered, and the client gave up.",
+    Verdict.LATE: "As it should be, but after its bound.",
+    Verdict.TRUNCATED: (
+        "The client said that all was well, and it was not: a reply without all of its words and "
+        "sound, a change that was refused."
+    ),
+    Verdict.CROSSED: "A reply with the words of another.",
+    Verdict.DEAD: "The connection lives, and the next reply could not be had.",
+    Verdict.HANG: "Nothing was heard until the cell was given up.",
+}
 
 
 class Expect(Enum):
@@ -73,10 +81,17 @@ class Bounds(msgspec.Struct, frozen=True):
     survives: bool = True
 
 
-def judge(steps: list[Step], bounds: Bounds) -> Verdict:
-    """The verdict on a cell: on the worst of its steps."""
-    verdicts = [_judged(step, bounds) for step in steps]
-    return max(verdicts, key=_SEVERITY.__getitem__, default=Verdict.HANG)
+def judge(steps: Sequence[Step], bounds: Bounds) -> tuple[Verdict, Step | None]:
+    """The verdict on a cell, and the step on which it was passed: the worst, of equals the slowest of
+    those that the fault was for. Without a step, a hang."""
+    judged = [(_judged(step, bounds), step) for step in steps]
+    return max(judged, key=_weight, default=(Verdict.HANG, None))
+
+
+def _weight(judged: tuple[Verdict, Step]) -> tuple[int, bool, float]:
+    verdict, step = judged
+    struck = step.name not in (OPEN, BEFORE, NEXT, CLOSE)
+    return _SEVERITY[verdict], struck or verdict is Verdict.HANG, step.seconds
 
 
 _SEVERITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
@@ -130,7 +145,7 @@ def _whole(line: Line | None, heard: Heard) -> bool:
 def _strangers(said: str, line: Line | None) -> set[str]:
     """Words that stand in another reply and not in this one."""
     own = set(_words(line.reply)) if line is not None else set()
-    others = {word for one in LINES if one != line for word in _words(one.reply) if len(word) > 4}
+    others = {word for one in LINES if one != line for word in _words(one.reply)}
     return (set(_words(said)) & others) - own
 
 

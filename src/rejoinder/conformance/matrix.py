@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -23,16 +23,18 @@ from rejoinder.errors import ConfigurationError
 
 AT_A_TIME = 8
 _STARTING = 30.0
-_KILLED_AFTER = GIVEN_UP + 15.0
-"""Seconds, from the first step on: what a cell takes that gives up by itself, and some more."""
+_GRACE = 15.0
+"""Seconds that a cell may take, from its first step on, beyond the moment at which it gives up by itself:
+its good-bye is bounded, too. Then its client blocks, and is killed."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A cell as it went: its verdict, and each of its steps."""
+    """A cell as it went: each of its steps, the verdict, and the step on which that was passed."""
 
     cell: Cell
-    verdict: Verdict
     steps: tuple[Step, ...]
+    verdict: Verdict
+    decisive: Step | None
 
     @property
     def settled(self) -> bool:
@@ -45,20 +47,23 @@ def run(
     cells: Iterable[Cell],
     *,
     at_a_time: int = AT_A_TIME,
-    began: Callable[[Cell], None] = lambda _cell: None,
+    given_up: float = GIVEN_UP,
+    grace: float = _GRACE,
 ) -> Iterator[Result]:
     """Runs the cells, so many at a time, and yields each result as it comes.
+
+    What has no end after ``given_up`` seconds is a hang; a process that has none ``grace`` seconds later
+    is killed.
 
     Every process is gone when the iteration has ended, also when it is ended early. Raises
     `ConfigurationError` on a system that cannot fork.
     """
     context = _warm(client)
-    waiting, running = deque(cells), _Running()
+    waiting, running = deque(cells), _Running(context, client, given_up, given_up + grace)
     try:
         while waiting or running:
             while waiting and len(running) < at_a_time:
-                running.start(context, client, waiting[0])
-                began(waiting.popleft())
+                running.start(waiting.popleft())
             yield from running.ended()
     finally:
         running.kill()
@@ -77,8 +82,9 @@ def _warm(client: Client) -> ForkServerContext:
 class _Held:
     """A cell in its process. Told of are the steps begun and, in their place, the steps ended."""
 
-    def __init__(self, cell: Cell, process: BaseProcess, pipe: Connection) -> None:
+    def __init__(self, cell: Cell, process: BaseProcess, pipe: Connection, lasting: float) -> None:
         self.cell = cell
+        self._lasting = lasting
         self.pipe = pipe
         self._process = process
         self._steps: dict[tuple[str, str], Step] = {}
@@ -97,7 +103,7 @@ class _Held:
         except EOFError:
             return False
         if not self._steps:
-            self.killed_at = time.monotonic() + _KILLED_AFTER
+            self.killed_at = time.monotonic() + self._lasting
         self._steps[step.name, step.line.question if step.line else ""] = step
         return not self.over
 
@@ -109,24 +115,31 @@ class _Held:
 
     def result(self) -> Result:
         steps = tuple(self._steps.values())
-        return Result(self.cell, judge(list(steps), self.cell.bounds), steps)
+        return Result(self.cell, steps, *judge(steps, self.cell.bounds))
 
 
 class _Running:
     """The cells under way."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, context: ForkServerContext, client: Client, given_up: float, lasting: float
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._given_up = given_up
+        self._lasting = lasting
         self._held: list[_Held] = []
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def start(self, context: ForkServerContext, client: Client, cell: Cell) -> None:
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_hold, args=(theirs, client, cell), daemon=True)
+    def start(self, cell: Cell) -> None:
+        ours, theirs = self._context.Pipe(duplex=False)
+        what = (theirs, self._client, cell, self._given_up)
+        process = self._context.Process(target=_hold, args=what, daemon=True)
         process.start()
         theirs.close()
-        self._held.append(_Held(cell, process, ours))
+        self._held.append(_Held(cell, process, ours, self._lasting))
 
     def ended(self) -> list[Result]:
         """Those that have ended by now; waits for something to happen."""
@@ -149,6 +162,10 @@ class _Running:
         self._held.clear()
 
 
-def _hold(pipe: Connection, client: Client, cell: Cell) -> None:
+def _hold(pipe: Connection, client: Client, cell: Cell, given_up: float) -> None:
     """In the forked process."""
-    held_cell.hold(cell, client.make, lambda step: pipe.send_bytes(msgspec.msgpack.encode(step)))
+
+    def tell(step: Step) -> None:
+        pipe.send_bytes(msgspec.msgpack.encode(step))
+
+    held_cell.hold(cell, client.make, tell, given_up)

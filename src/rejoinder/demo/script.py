@@ -9,7 +9,7 @@ import wave
 from importlib.resources import as_file, files
 
 from rejoinder.server.catalogue import fault
-from rejoinder.server.faults import Fault
+from rejoinder.server.handshake_faults import AnyFault
 from rejoinder.server.script import Call, Script, Speech, Turn, after_tool
 
 QUESTIONS = (
@@ -46,7 +46,7 @@ def demo_script() -> Script:
     )
 
 
-def demo_faults() -> tuple[Fault, ...]:
+def demo_faults() -> tuple[AnyFault, ...]:
     """The answer to the third question, the fourth response of all, is cut half-way."""
     return (fault("response-error@delta:20#4"),)
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
+from collections.abc import Iterable
 
 from aiohttp import WSMsgType, web
 
 from rejoinder.server import reading
-from rejoinder.server.effects import Effect, Hangup, Ping, Send, SendRaw
+from rejoinder.server.effects import Effect, Hangup, Send, SendRaw
+from rejoinder.server.handshake_faults import Admit
 from rejoinder.server.inputs import Input, Opened, Received, Tick
+from rejoinder.server.outlet import Outlet, Pong
 from rejoinder.server.served import ServedSession
+from rejoinder.server.sockets import Socket
 from rejoinder.wire import codec
-
-LARGEST_BACKLOG = 64 * 1024 * 1024
-"""Bytes. A client that does not read this much is cut off."""
 
 
 class Connection:
@@ -25,33 +24,27 @@ class Connection:
         self,
         session: ServedSession,
         websocket: web.WebSocketResponse,
-        transport: asyncio.Transport | None,
+        socket: Socket,
+        outlet: Outlet,
     ) -> None:
         self._session = session
         self._websocket = websocket
-        self._transport = transport
+        self._socket = socket
+        self._outlet = outlet
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._outbox: deque[Effect] = deque()
-        self._backlog = 0
-        self._wake = asyncio.Event()
 
-    async def run(self) -> None:
+    async def run(self, admit: Admit) -> None:
         """Serves until either side ends the connection. Cancelling this ends it, too.
 
         Raises what a script or a fault of the user's raised.
         """
-        writer = asyncio.create_task(self._write())
+        writer = asyncio.create_task(self._outlet.write())
         try:
+            self._carry_out(self._session.peer.to_the_end(admit.before))
             self._step(Opened())
-            async for message in self._websocket:
-                if message.type is WSMsgType.ERROR:
-                    # A frame too large, say: aiohttp closes by itself and forgets with which code.
-                    self._session.ended(getattr(message.data, "code", None))
-                    continue
-                event = reading.read(message.data)
-                self._session.note(event)
-                self._step(Received(event))
+            self._carry_out(self._session.peer.to_the_end(admit.after))
+            await self._read()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -63,29 +56,49 @@ class Connection:
 
     async def close(self, code: int, reason: str) -> None:
         """Closes the WebSocket; waits no longer than a second for the other side's agreement."""
-        self._session.ended(code)
-        await self._websocket.close(code=code, message=reason.encode()[:123])
+        await self._outlet.close(code, reason)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            match message.type:
+                case WSMsgType.TEXT | WSMsgType.BINARY:
+                    event = reading.read(message.data)
+                    self._session.note(event)
+                    self._step(Received(event))
+                case WSMsgType.PING:
+                    self._outlet.post(Pong(message.data))
+                case WSMsgType.PONG:
+                    continue
+                case WSMsgType.ERROR:
+                    # A frame too large, say: aiohttp closes by itself and forgets with which code.
+                    self._session.ended(getattr(message.data, "code", None))
+                case _:
+                    return await self._part()
+
+    async def _part(self) -> None:
+        """The client has closed, or the connection is closed already."""
+        if self._outlet.answers_close:
+            await self._websocket.close(drain=False)
+        else:
+            await self._socket.until_lost()
 
     def _step(self, given: Input) -> None:
         try:
-            for effect in self._session.peer.step(self._loop.time(), given):
-                self._post(effect)
+            self._carry_out(self._session.peer.step(self._loop.time(), given))
         except Exception as error:  # noqa: BLE001 - a script's own: told at the end of the block
             self._session.failure = self._session.failure or error
-            self._post(Hangup(1011, "the server failed"))
+            self._outlet.post(Hangup(1011, "the server failed"))
             return
         self._arm()
 
-    def _post(self, effect: Effect) -> None:
-        if isinstance(effect, Send):
-            self._session.sent.append(effect.event)
-            effect = SendRaw(codec.encode(effect.event).decode())
-        if isinstance(effect, SendRaw):
-            self._backlog += len(effect.frame)
-        if self._backlog > LARGEST_BACKLOG:
-            self._abort()
-        self._outbox.append(effect)
-        self._wake.set()
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                if not self._outlet.mute:
+                    self._session.sent.append(effect.event)
+                effect = SendRaw(codec.encode(effect.event).decode())
+            self._outlet.post(effect)
 
     def _arm(self) -> None:
         """The one timer, for the earliest deadline."""
@@ -93,30 +106,3 @@ class Connection:
             self._timer.cancel()
         when = self._session.peer.next_deadline()
         self._timer = None if when is None else self._loop.call_at(when, self._step, Tick())
-
-    async def _write(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the reader learns of it, too
-            while True:
-                while self._outbox:
-                    await self._carry_out(self._outbox.popleft())
-                self._wake.clear()
-                await self._wake.wait()
-
-    async def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case SendRaw(str() as frame):
-                self._backlog -= len(frame)
-                await self._websocket.send_str(frame)
-            case SendRaw(bytes() as frame):
-                self._backlog -= len(frame)
-                await self._websocket.send_bytes(frame)
-            case Ping():
-                await self._websocket.ping()
-            case Hangup():
-                await self.close(effect.code, effect.reason)
-            case _:
-                self._abort()
-
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()

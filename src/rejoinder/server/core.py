@@ -106,6 +106,8 @@ class Session:
                 self._replies.hold(response_id)
             case inputs.Forget(response_id):
                 self._replies.forget(response_id)
+            case inputs.Pause(response_id, seconds):
+                self._replies.pause(response_id, seconds)
             case inputs.Expire():
                 return self._expire()
             case _:

@@ -37,4 +37,65 @@ class Abort(msgspec.Struct, frozen=True):
     """The connection is torn down without a close frame; what was not yet sent is lost."""
 
 
-Effect: TypeAlias = Send | SendRaw | Ping | Hangup | Abort
+# -- what only faults do, to the connection itself --
+
+
+class SendBytes(msgspec.Struct, frozen=True):
+    """Bytes as they are on the connection, with no frame around them."""
+
+    data: bytes
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """The connection is torn down with a TCP reset."""
+
+
+class Cut(msgspec.Struct, frozen=True):
+    """The connection ends (FIN) after all that was sent before it, without a close frame."""
+
+
+class StopReading(msgspec.Struct, frozen=True):
+    """Nothing is read any more, so that soon the client's writes find no room."""
+
+
+class StopWriting(msgspec.Struct, frozen=True):
+    """Nothing is written any more: no event, no answer to a ping or a close."""
+
+
+class SlowDown(msgspec.Struct, frozen=True):
+    """All that is written dribbles out from here on, at so many bytes a second."""
+
+    rate: int
+
+
+class IgnoreClose(msgspec.Struct, frozen=True):
+    """The client's close is not answered any more; what there is to say goes on."""
+
+
+class GoDown(msgspec.Struct, frozen=True):
+    """The server is gone: every connection is reset, new ones are refused.
+
+    ``seconds``: how long until it is back; None is for good.
+    """
+
+    seconds: float | None = None
+
+
+Effect: TypeAlias = (
+    Send
+    | SendRaw
+    | Ping
+    | Hangup
+    | Abort
+    | SendBytes
+    | Reset
+    | Cut
+    | StopReading
+    | StopWriting
+    | SlowDown
+    | IgnoreClose
+    | GoDown
+)
+
+Ending: TypeAlias = Hangup | Abort | Reset | Cut | GoDown
+"""After one of these nothing happens any more on the connection."""

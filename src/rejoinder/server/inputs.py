@@ -35,8 +35,15 @@ class Forget(msgspec.Struct, frozen=True):
     response_id: str
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """The response says nothing for so many seconds, then goes on. A cancel is answered meanwhile."""
+
+    response_id: str
+    seconds: float
+
+
 class Expire(msgspec.Struct, frozen=True):
     """The session has reached its maximum duration."""
 
 
-Input: TypeAlias = Opened | Received | Tick | Hold | Forget | Expire
+Input: TypeAlias = Opened | Received | Tick | Hold | Forget | Pause | Expire

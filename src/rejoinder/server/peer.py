@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from itertools import count
 
 from rejoinder.server.core import Session
-from rejoinder.server.effects import Abort, Effect, Hangup, Ping, Send, SendRaw
-from rejoinder.server.faults import Act, Delay, FaultLine
-from rejoinder.server.inputs import Input
+from rejoinder.server.effects import Effect, Ending
+from rejoinder.server.fault_line import FaultLine
+from rejoinder.server.faults import Act, Delay
+from rejoinder.server.inputs import Expire, Forget, Hold, Input, Opened, Pause, Received, Tick
 
 
 class Peer:
@@ -17,7 +19,7 @@ class Peer:
     def __init__(self, session: Session, line: FaultLine) -> None:
         self.session = session
         self._line = line
-        self._late: list[tuple[float, int, Effect]] = []
+        self._late: list[tuple[float, int, Delay]] = []
         self._order = count()
         self._over = False
 
@@ -31,37 +33,46 @@ class Peer:
     def step(self, now: float, given: Input) -> list[Effect]:
         """Takes one input at a moment and returns what to do, in order, faults included.
 
-        After a `Hangup` or `Abort` nothing happens any more.
+        After an `Ending` nothing happens any more.
         """
         if self._over:
             return []
-        out = self._overdue(now)
-        acts = self._line.apply(self.session.step(now, given))
+        out: list[Effect] = []
+        for late in self._overdue(now):
+            self._carry(now, self._line.apply([late.effect], late.passed), out)
+        self._carry(now, self._line.apply(self.session.step(now, given)), out)
+        return self.to_the_end(out)
+
+    def to_the_end(self, effects: Iterable[Effect]) -> list[Effect]:
+        """Effects up to the one, if any, that ends the connection; by then it is over."""
+        told: list[Effect] = []
+        for effect in effects:
+            told.append(effect)
+            if isinstance(effect, Ending):
+                self._over = True
+                break
+        return told
+
+    def _overdue(self, now: float) -> list[Delay]:
+        due: list[Delay] = []
+        while self._late and self._late[0][0] <= now:
+            due.append(heapq.heappop(self._late)[2])
+        return due
+
+    def _carry(self, now: float, acts: list[Act], out: list[Effect]) -> None:
+        """Carries acts as far as they go here, and what the server does in consequence."""
         while acts:
             follow: list[Effect] = []
             for act in acts:
                 follow += self._do(now, act, out)
             acts = self._line.apply(follow)
-        return self._to_the_end(out)
-
-    def _to_the_end(self, out: list[Effect]) -> list[Effect]:
-        ends = (at for at, one in enumerate(out, start=1) if isinstance(one, Hangup | Abort))
-        end = next(ends, None)
-        self._over = self._over or end is not None
-        return out[:end]
-
-    def _overdue(self, now: float) -> list[Effect]:
-        due: list[Effect] = []
-        while self._late and self._late[0][0] <= now:
-            due.append(heapq.heappop(self._late)[2])
-        return due
 
     def _do(self, now: float, act: Act, out: list[Effect]) -> list[Effect]:
-        """Carries an act as far as it goes here; returns what the server does in consequence."""
-        if isinstance(act, Delay):
-            heapq.heappush(self._late, (now + act.seconds, next(self._order), act.effect))
-        elif isinstance(act, Send | SendRaw | Ping | Hangup | Abort):
-            out.append(act)
-        else:
-            return self.session.step(now, act)
+        match act:
+            case Delay():
+                heapq.heappush(self._late, (now + act.seconds, next(self._order), act))
+            case Opened() | Received() | Tick() | Hold() | Forget() | Pause() | Expire():
+                return self.session.step(now, act)
+            case _:
+                out.append(act)
         return []

@@ -91,6 +91,11 @@ class Replies:
         if response_id in self._live:
             self._live[response_id].hold()
 
+    def pause(self, response_id: str, seconds: float) -> None:
+        """The response says what it has still to say so much later."""
+        if response_id in self._live:
+            self._live[response_id].pause(seconds)
+
     def forget(self, response_id: str) -> None:
         """The response is gone without a word."""
         self._live.pop(response_id, None)

@@ -15,7 +15,7 @@ from rejoinder.server.drafts import Draft, Stage
 from rejoinder.server.usage import Meter
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import Item
-from rejoinder.wire.response import ErrorBody, ResponseObject, StatusDetails
+from rejoinder.wire.response import ErrorBody, FailureBody, ResponseObject, StatusDetails
 from rejoinder.wire.server_events import ServerEvent
 
 
@@ -81,6 +81,11 @@ class LiveResponse:
         """Stalls until stopped."""
         self.due_at = None
 
+    def pause(self, seconds: float) -> None:
+        """Goes on so much later; one that stalls does not."""
+        if self.due_at is not None:
+            self.due_at += seconds
+
     def stop(
         self, status: str, reason: str | None = None, error: ErrorBody | None = None
     ) -> list[ServerEvent]:
@@ -88,7 +93,8 @@ class LiveResponse:
         self.due_at = None
         self.over = True
         told = self._close("incomplete")
-        details = StatusDetails(type=status, reason=reason, error=error)
+        failure = FailureBody(**msgspec.structs.asdict(error)) if error is not None else None
+        details = StatusDetails(type=status, reason=reason, error=failure)
         response = msgspec.structs.replace(
             self.head,
             status=status,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from rejoinder.server.conversation import Conversation
 from rejoinder.server.core import Session
-from rejoinder.server.faults import FaultLine
+from rejoinder.server.fault_line import FaultLine
 from rejoinder.server.peer import Peer
 from rejoinder.server.reading import Unreadable
 from rejoinder.wire.client_events import ClientEvent, InputAudioBufferAppend

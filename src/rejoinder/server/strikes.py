@@ -5,21 +5,24 @@ Each function makes a `Strike`. Frames that no protocol has are written out as p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
 
 from rejoinder.server.effects import Effect, Send, SendRaw
-from rejoinder.server.faults import Act, Delay, Scene, Strike
+from rejoinder.server.faults import Act, AfterNext, Delay, Scene, Strike
+from rejoinder.server.inputs import Pause
+from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import Item
-from rejoinder.wire.response import ErrorBody, ResponseObject, StatusDetails
+from rejoinder.wire.response import ErrorBody, FailureBody, ResponseObject, StatusDetails
 from rejoinder.wire.server_events import ServerEvent
 
 WHAT_FAILED = "The server had an error while processing your request."
 FOREIGN_RESPONSE = "resp_foreign_0001"
 FOREIGN_ITEM = "item_foreign_0001"
+FOREIGN_CALL = "call_foreign_0001"
 
 Json: TypeAlias = dict[str, Any]
 
@@ -44,6 +47,16 @@ def late(seconds: float) -> Strike:
     return lambda scene: [Delay(seconds, scene.send)]
 
 
+def swapped(scene: Scene) -> list[AfterNext]:
+    """The event, behind the next one of its response."""
+    return [AfterNext(scene.send)]
+
+
+def paused(seconds: float) -> Strike:
+    """The response says nothing for so long, then goes on."""
+    return lambda scene: [Pause(scene.response.id or "", seconds)]
+
+
 def raw(frame: str | bytes) -> Strike:
     """A frame as it is."""
     return emit(SendRaw(frame))
@@ -55,7 +68,9 @@ def raw(frame: str | bytes) -> Strike:
 def error_frame(**error: Any) -> Strike:
     """An `error` event with this body (type and message are given)."""
     body = {"type": "server_error", "code": None, "message": WHAT_FAILED, "param": None, **error}
-    return lambda scene: [_frame({"type": "error", "error": _named(body, scene)})]
+    return lambda scene: [
+        _frame({"type": "error", "event_id": _own_id(scene, "error"), "error": _named(body, scene)})
+    ]
 
 
 def failure_frame(shape: str, kind: str = "response.error") -> Strike:
@@ -99,7 +114,13 @@ _SHAPES: dict[str, Callable[[Scene], Json]] = {
 
 def done(status: str, details: StatusDetails | None = None) -> Strike:
     """`response.done` with no output, without what led up to it."""
-    return lambda scene: [Send(events.ResponseDone(response=_ended(scene, status, details)))]
+    return lambda scene: [
+        Send(
+            events.ResponseDone(
+                event_id=_own_id(scene, "done"), response=_ended(scene, status, details)
+            )
+        )
+    ]
 
 
 def done_frame(**changes: Any) -> Strike:
@@ -107,7 +128,8 @@ def done_frame(**changes: Any) -> Strike:
 
     def strike(scene: Scene) -> list[Act]:
         response = msgspec.to_builtins(_ended(scene, "failed", None))
-        return [_frame({"type": "response.done", "response": {**response, **changes}})]
+        ended = {"event_id": _own_id(scene, "done"), "response": {**response, **changes}}
+        return [_frame({"type": "response.done", **ended})]
 
     return strike
 
@@ -118,7 +140,7 @@ def _ended(scene: Scene, status: str, details: StatusDetails | None) -> Response
 
 def failed(code: str | None = None, kind: str = "server_error") -> StatusDetails:
     """The details of a failed response."""
-    error = ErrorBody(type=kind, code=code, message=WHAT_FAILED)
+    error = FailureBody(type=kind, code=code, message=WHAT_FAILED)
     return StatusDetails(type="failed", error=error)
 
 
@@ -133,7 +155,7 @@ def refused(code: str, message: str, *, named: bool = True) -> Strike:
         body = ErrorBody(
             type="invalid_request_error", code=code, message=message, event_id=event_id
         )
-        return [Send(events.Error(error=body))]
+        return [Send(events.Error(event_id=_own_id(scene, "error"), error=body))]
 
     return strike
 
@@ -144,13 +166,13 @@ def refused(code: str, message: str, *, named: bool = True) -> Strike:
 def foreign_delta(scene: Scene) -> list[Act]:
     """Audio of a response that nobody ever heard of."""
     where = {"response_id": FOREIGN_RESPONSE, "item_id": FOREIGN_ITEM}
-    return [_audio(where, bytes(480))]
+    return [_audio(scene, where, bytes(480))]
 
 
 def stale_delta(scene: Scene) -> list[Act]:
     """Audio of a response that is over."""
     item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
-    return [_audio({"response_id": scene.response.id, "item_id": item_id}, bytes(480))]
+    return [_audio(scene, {"response_id": scene.response.id, "item_id": item_id}, bytes(480))]
 
 
 def foreign_response(*, ends: bool) -> Strike:
@@ -158,9 +180,10 @@ def foreign_response(*, ends: bool) -> Strike:
 
     def strike(scene: Scene) -> list[Act]:
         other = msgspec.structs.replace(scene.response, id=FOREIGN_RESPONSE, metadata=None)
-        begun: list[ServerEvent] = [events.ResponseCreated(response=other)]
         over = msgspec.structs.replace(other, status="completed")
-        return [Send(event) for event in (begun + [events.ResponseDone(response=over)] * ends)]
+        begun = events.ResponseCreated(event_id=_own_id(scene, "created"), response=other)
+        ended = events.ResponseDone(event_id=_own_id(scene, "done"), response=over)
+        return [Send(begun), Send(ended)] if ends else [Send(begun)]
 
     return strike
 
@@ -170,7 +193,7 @@ def foreign_done(scene: Scene) -> list[Act]:
     other = msgspec.structs.replace(
         scene.response, id=FOREIGN_RESPONSE, status="completed", metadata=None
     )
-    return [Send(events.ResponseDone(response=other))]
+    return [Send(events.ResponseDone(event_id=_own_id(scene, "done"), response=other))]
 
 
 def delta_frame(name: str = "response.output_audio.delta", /, **delta: Any) -> Strike:
@@ -180,13 +203,16 @@ def delta_frame(name: str = "response.output_audio.delta", /, **delta: Any) -> S
         item_id = scene.item_ids[0] if scene.item_ids else FOREIGN_ITEM
         where = {"response_id": scene.response.id, "item_id": item_id}
         place = {"output_index": 0, "content_index": 0}
-        return [_frame({"type": name, **where, **place, **delta})]
+        return [
+            _frame({"type": name, "event_id": _own_id(scene, "delta"), **where, **place, **delta})
+        ]
 
     return strike
 
 
-def _audio(where: Json, delta: bytes) -> Send:
-    event = events.ResponseOutputAudioDelta(output_index=0, content_index=0, delta=delta, **where)
+def _audio(scene: Scene, where: Json, delta: bytes) -> Send:
+    where = {"output_index": 0, "content_index": 0, **where}
+    event = events.ResponseOutputAudioDelta(event_id=_own_id(scene, "delta"), delta=delta, **where)
     return Send(event)
 
 
@@ -222,12 +248,12 @@ def anonymous(scene: Scene) -> list[Act]:
 
 
 def item_with(**changes: Any) -> Strike:
-    """The event with these members of its item changed, when that is a function call."""
+    """The event with these members of its item changed, when that is a function call or its output."""
 
     def strike(scene: Scene) -> list[Act]:
         event: Any = scene.send.event
         item: Item | None = getattr(event, "item", None)
-        if item is not None and item.type == "function_call":
+        if item is not None and item.type in ("function_call", "function_call_output"):
             event = msgspec.structs.replace(event, item=msgspec.structs.replace(item, **changes))
         return [Send(event, scene.send.cause)]
 
@@ -253,16 +279,58 @@ def under_another_id(scene: Scene) -> list[Act]:
     return [Send(msgspec.structs.replace(event, item=item), scene.send.cause)]
 
 
+def of_another_response(scene: Scene) -> list[Act]:
+    """The event as one of a response that nobody ever heard of."""
+    event: Any = scene.send.event
+    if isinstance(event, events.ResponseCreated | events.ResponseDone):
+        other = msgspec.structs.replace(event.response, id=FOREIGN_RESPONSE)
+        return [Send(_with_response(event, other), scene.send.cause)]
+    event = msgspec.structs.replace(event, response_id=FOREIGN_RESPONSE)
+    return [Send(event, scene.send.cause)]
+
+
+def of_another_item(scene: Scene) -> list[Act]:
+    """The event as one about an item that nobody ever heard of."""
+    event: Any = scene.send.event
+    item: Item | None = getattr(event, "item", None)
+    if item is None:
+        event = msgspec.structs.replace(event, item_id=FOREIGN_ITEM)
+    else:
+        event = msgspec.structs.replace(event, item=msgspec.structs.replace(item, id=FOREIGN_ITEM))
+    return [Send(event, scene.send.cause)]
+
+
+def of_another_call(scene: Scene) -> Iterable[Act | AfterNext]:
+    """The event as one of a function call that nobody ever heard of."""
+    event: Any = scene.send.event
+    if not hasattr(event, "call_id"):
+        return item_with(call_id=FOREIGN_CALL)(scene)
+    return [Send(msgspec.structs.replace(event, call_id=FOREIGN_CALL), scene.send.cause)]
+
+
+def under_another_type(scene: Scene) -> list[Act]:
+    """The event under a type that no protocol has."""
+    return [_frame({**msgspec.json.decode(codec.encode(scene.send.event)), "type": "novel"})]
+
+
+def binary(scene: Scene) -> list[Act]:
+    """The event in a binary frame, as some proxies send it."""
+    return [SendRaw(codec.encode(scene.send.event))]
+
+
 def unintelligible(scene: Scene) -> list[Act]:
     """The transcription failed."""
     event: Any = scene.send.event
-    error = ErrorBody(
+    error = FailureBody(
         type="transcription_error",
         code="audio_unintelligible",
         message="The audio could not be transcribed.",
     )
     failure = events.ConversationItemInputAudioTranscriptionFailed(
-        item_id=event.item_id, content_index=event.content_index, error=error
+        event_id=_own_id(scene, "failed"),
+        item_id=event.item_id,
+        content_index=event.content_index,
+        error=error,
     )
     return [Send(failure, scene.send.cause)]
 
@@ -278,6 +346,12 @@ def without_output(scene: Scene) -> list[Act]:
     if isinstance(event, events.ResponseDone):
         event = _with_response(event, msgspec.structs.replace(event.response, output=[]))
     return [Send(event, scene.send.cause)]
+
+
+def _own_id(scene: Scene, what: str) -> str:
+    """The id of an event that a fault makes: strict clients refuse an event that has none."""
+    event: Any = scene.send.event
+    return f"{event.event_id or 'event'}_{what}"
 
 
 def _frame(value: Any) -> SendRaw:

@@ -28,6 +28,10 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
 
 
+class FailureBody(ErrorBody, frozen=True, kw_only=True, omit_defaults=True):
+    """The same inside an event that says itself what failed: what is not known is not written."""
+
+
 class StatusDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Why a response ended as it did. ``type`` repeats the status; ``reason`` is information only."""
 

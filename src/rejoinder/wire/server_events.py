@@ -277,9 +277,9 @@ class ResponseOutputTextDone(PartEventBase, frozen=True, tag="response.output_te
 
 
 class ResponseOutputAudioTranscriptDelta(
-    PartEventBase, frozen=True, tag="response.output_audio_transcript.delta"
+    PartEventBase, frozen=True, omit_defaults=True, tag="response.output_audio_transcript.delta"
 ):
-    """More words of the audio, ahead of it. ``start_time``: seconds into the audio, with some servers."""
+    """More words of the audio, ahead of it. ``start_time``: seconds into the audio, from some servers only."""
 
     essence = "delta"
     delta: str

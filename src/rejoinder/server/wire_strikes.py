@@ -1,0 +1,58 @@
+"""What faults do to the connection itself: broken frames, and a connection that stops being one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rejoinder.server import frames
+from rejoinder.server.effects import Cut, Hangup, SendBytes, StopReading, StopWriting
+from rejoinder.server.faults import Act, AfterNext, Scene, Strike
+from rejoinder.server.strikes import emit, error_frame
+from rejoinder.wire import codec
+
+FRAGMENTS = 16
+_NOT_UTF8 = b'{"type":"response.novel","mood":"\xff\xfe\xc0"}'
+
+
+def written(data: bytes) -> Strike:
+    """Bytes as they are."""
+    return emit(SendBytes(data))
+
+
+garbage = written(frames.GARBAGE)
+not_utf8 = written(frames.frame(frames.TEXT, _NOT_UTF8))
+cut = emit(Cut())
+half_open = emit(StopReading(), StopWriting())
+close_without_code = emit(SendBytes(frames.close()), Cut())
+
+
+def _event(scene: Scene) -> bytes:
+    return codec.encode(scene.send.event)
+
+
+def half(scene: Scene) -> list[Act]:
+    """The first half of a frame with the event in it, and never the other."""
+    whole = frames.frame(frames.TEXT, _event(scene))
+    return [SendBytes(whole[: len(whole) // 2]), StopWriting()]
+
+
+def fragmented(scene: Scene) -> list[Act]:
+    """The event in many fragments."""
+    return [SendBytes(frames.fragments(frames.TEXT, _event(scene), FRAGMENTS))]
+
+
+def closing(code: int, reason: str = "fault") -> Strike:
+    """A close frame, and the end of the connection."""
+    return emit(Hangup(code, reason))
+
+
+def quota_error(scene: Scene) -> Iterable[Act | AfterNext]:
+    """The error of an account that is used up."""
+    code = "insufficient_quota"
+    error = error_frame(type=code, code=code, message="You exceeded your current quota.")
+    return error(scene)
+
+
+def quota_close(scene: Scene) -> list[Act | AfterNext]:
+    """The same, and the close that comes with it."""
+    return [*quota_error(scene), Hangup(1013, "insufficient_quota.insufficient_quota")]
