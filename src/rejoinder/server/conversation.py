@@ -218,8 +218,16 @@ def _check_part(role: str, part: ContentPart, path: str) -> None:
     value = getattr(part, body)
     if value is None:
         raise refusals.missing(f"{path}.{body}")
-    if body == "image_url" and not value.startswith("data:image/"):
-        raise refusals.invalid_value(f"{path}.image_url", value[:40], "data URIs of PNG or JPEG")
+    if body == "image_url":
+        _check_image(part, path)
+
+
+def _check_image(part: ContentPart, path: str) -> None:
+    image_url = part.image_url or ""
+    if not image_url.startswith("data:image/"):
+        raise refusals.invalid_value(f"{path}.image_url", image_url[:40], "data URIs")
+    if part.detail not in (None, "auto", "low", "high"):
+        raise refusals.invalid_value(f"{path}.detail", part.detail, "'auto', 'low', 'high'")
 
 
 def _finished(item: Item, ids: Ids) -> Item:

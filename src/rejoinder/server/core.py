@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
-from rejoinder.server import inputs
+from rejoinder.server import inputs, refusals
 from rejoinder.server.agenda import Agenda
 from rejoinder.server.conversation import Conversation
 from rejoinder.server.effects import Effect, Hangup, Ping, Send
@@ -136,7 +136,7 @@ class Session:
         if whose == "silence":
             return self._break_silence(now)
         model = (self.settings.transcription or {}).get("model", "")
-        return _said(self._turns.transcript(whose, model))
+        return _said(self._turns.transcript(whose, model, sure=self.settings.logprobs))
 
     def _expire(self) -> list[Effect]:
         """An error, then close 1001 with the same words (livekit/agents#2358)."""
@@ -211,7 +211,10 @@ class Session:
         ]
 
     def _truncate(self, event: client.ConversationItemTruncate) -> list[ServerEvent]:
-        self.conversation.get(event.item_id, "truncate").truncate(event.audio_end_ms)
+        entry = self.conversation.get(event.item_id, "truncate")
+        if event.content_index:
+            raise refusals.invalid_value("content_index", event.content_index, "0")
+        entry.truncate(event.audio_end_ms)
         return [
             events.ConversationItemTruncated(
                 item_id=event.item_id,
@@ -306,5 +309,12 @@ def _said(told: list[ServerEvent], cause: str | None = None) -> list[Effect]:
 
 
 def _hearing(config: Json) -> tuple[object, object]:
+    """What the ear goes by; what is done about a turn may change in the midst of one."""
     hearing = config["audio"]["input"]
-    return hearing["format"], hearing["turn_detection"]
+    detection = hearing["turn_detection"]
+    if detection is None:
+        return hearing["format"], None
+    return hearing["format"], {n: told for n, told in detection.items() if n not in _ABOUT_TURNS}
+
+
+_ABOUT_TURNS = ("create_response", "interrupt_response", "idle_timeout_ms")

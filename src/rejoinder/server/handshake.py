@@ -7,6 +7,7 @@ It answers the upgrade first and refuses inside: one `error`, then a close whose
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -16,6 +17,8 @@ from rejoinder.wire.response import ErrorBody
 PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime")
 SUBPROTOCOL = "realtime"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
+_TRANSCRIBES = re.compile(r"whisper|transcribe")
+"""A model for transcripts is chosen with `session.update`; in the address it is refused."""
 
 
 class Upgrade(msgspec.Struct, frozen=True):
@@ -79,7 +82,10 @@ def _shape_trouble(upgrade: Upgrade) -> Turned | None:
     intent = upgrade.query.get("intent")
     if intent not in (None, "transcription"):
         return _turned("invalid_intent", f"Invalid intent: '{intent}'.")
-    if intent is None and not upgrade.query.get("model"):
+    model = upgrade.query.get("model", "")
+    if _TRANSCRIBES.search(model):
+        return _turned("invalid_model", f"Model '{model}' cannot hold a conversation.")
+    if intent is None and not model:
         return _turned("missing_model", "You must provide a model parameter.")
     return None
 

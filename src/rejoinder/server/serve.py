@@ -33,8 +33,8 @@ from rejoinder.server.vad import EnergyVad, settings_of
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
 
-LARGEST_FRAME = 16 * 1024 * 1024
-"""Bytes. A larger client frame closes the connection with 1009."""
+LARGEST_FRAME = 21 * 1024 * 1024
+"""Bytes: the largest append, in base64. A larger client frame closes the connection with 1009."""
 _GOODBYE_SECONDS = 1.0
 
 
