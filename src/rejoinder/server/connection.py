@@ -8,11 +8,10 @@ from collections import deque
 
 from aiohttp import WSMsgType, web
 
-from rejoinder.server import reading
 from rejoinder.server.effects import Effect, Hangup, Ping, Send, SendRaw
 from rejoinder.server.inputs import Input, Opened, Received, Tick
 from rejoinder.server.served import ServedSession
-from rejoinder.wire import codec
+from rejoinder.server.shapes import Shape
 
 LARGEST_BACKLOG = 64 * 1024 * 1024
 """Bytes. A client that does not read this much is cut off."""
@@ -26,10 +25,12 @@ class Connection:
         session: ServedSession,
         websocket: web.WebSocketResponse,
         transport: asyncio.Transport | None,
+        shape: Shape,
     ) -> None:
         self._session = session
         self._websocket = websocket
         self._transport = transport
+        self._shape = shape
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._outbox: deque[Effect] = deque()
@@ -49,7 +50,7 @@ class Connection:
                     # A frame too large, say: aiohttp closes by itself and forgets with which code.
                     self._session.ended(getattr(message.data, "code", None))
                     continue
-                event = reading.read(message.data)
+                event = self._shape.read(message.data)
                 self._session.note(event)
                 self._step(Received(event))
         finally:
@@ -79,7 +80,10 @@ class Connection:
     def _post(self, effect: Effect) -> None:
         if isinstance(effect, Send):
             self._session.sent.append(effect.event)
-            effect = SendRaw(codec.encode(effect.event).decode())
+            frame = self._shape.told(effect.event)
+            if frame is None:
+                return
+            effect = SendRaw(frame)
         if isinstance(effect, SendRaw):
             self._backlog += len(effect.frame)
         if self._backlog > LARGEST_BACKLOG:

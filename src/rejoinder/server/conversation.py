@@ -11,7 +11,10 @@ from rejoinder.server import refusals
 from rejoinder.server.audio import Format
 from rejoinder.server.ids import Ids
 from rejoinder.server.refusals import Refusal
+from rejoinder.wire import server_events as events
+from rejoinder.wire import session
 from rejoinder.wire.items import ContentPart, Item
+from rejoinder.wire.server_events import ServerEvent
 
 MAX_ID_LENGTH = 32
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
@@ -88,6 +91,11 @@ class Conversation:
     def __init__(self, conversation_id: str) -> None:
         self.id = conversation_id
         self._entries: list[Entry] = []
+
+    def created(self) -> ServerEvent:
+        """What tells its id."""
+        named = session.Conversation(id=self.id, object="realtime.conversation")
+        return events.ConversationCreated(conversation=named)
 
     def items(self) -> list[Item]:
         """The items in order, without audio."""

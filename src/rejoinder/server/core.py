@@ -46,7 +46,8 @@ class Terms(msgspec.Struct, frozen=True):
     """What a connection was granted, in seconds.
 
     ``kind``: ``realtime`` or ``transcription``. ``epoch``: what must be added to the core's clock to get
-    seconds since 1970. ``transcribing``: how long a transcript takes.
+    seconds since 1970. ``transcribing``: how long a transcript takes. ``names_conversation``: with a
+    `conversation.created` after `session.created`, as in the older shape.
     """
 
     model: str = "gpt-realtime"
@@ -55,6 +56,7 @@ class Terms(msgspec.Struct, frozen=True):
     lifetime: float = 3600.0
     ping: float = 20.0
     transcribing: float = 0.1
+    names_conversation: bool = False
 
 
 class Session:
@@ -119,7 +121,10 @@ class Session:
         self._agenda.set("expiry", now + self.terms.lifetime)
         self._agenda.set("ping", now + self.terms.ping)
         self._listen()
-        return [Send(events.SessionCreated(session=self.settings.describe()))]
+        told: list[ServerEvent] = [events.SessionCreated(session=self.settings.describe())]
+        if self.terms.names_conversation:
+            told.append(self.conversation.created())
+        return _said(told)
 
     def _tick(self, now: float) -> list[Effect]:
         told: list[Effect] = []

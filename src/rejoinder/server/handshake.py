@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from rejoinder.wire import dialects
 from rejoinder.wire.response import ErrorBody
 
-PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime")
+PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", dialects.OLDER_PATH)
+DIALECTS = ("auto", "ga", "flat")
+"""What a server may speak: what the client asks for, today's protocol, or the older flat one."""
 SUBPROTOCOL = "realtime"
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _TRANSCRIBES = re.compile(r"whisper|transcribe")
@@ -27,13 +30,18 @@ class Upgrade(msgspec.Struct, frozen=True):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     subprotocols: Sequence[str] = ()
+    path: str = PATHS[0]
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """A session of this kind (``realtime`` or ``transcription``) on this model."""
+    """A session of this kind (``realtime`` or ``transcription``) on this model.
+
+    ``flat``: in the older shape of the protocol.
+    """
 
     kind: str
     model: str
+    flat: bool = False
 
 
 class Turned(msgspec.Struct, frozen=True):
@@ -49,9 +57,17 @@ class Turned(msgspec.Struct, frozen=True):
         return f"{self.error.type}.{self.error.code}" if self.error.code else f"{self.error.type}"
 
 
-def judge(upgrade: Upgrade, api_key: str | None) -> Admitted | Turned:
-    """Lets a client in or turns it away. Without ``api_key`` any key will do, or none."""
-    return _key_trouble(upgrade, api_key) or _shape_trouble(upgrade) or _admitted(upgrade)
+def judge(upgrade: Upgrade, api_key: str | None, dialect: str = "auto") -> Admitted | Turned:
+    """Lets a client in or turns it away. Without ``api_key`` any key will do, or none.
+
+    ``dialect``: one of `DIALECTS`. With ``ga``, who asks for the older shape is turned away.
+    """
+    trouble = _key_trouble(upgrade, api_key)
+    if trouble is None and dialect == "ga":
+        trouble = _older_trouble(upgrade)
+    if trouble is None:
+        trouble = _shape_trouble(upgrade)
+    return trouble or _admitted(upgrade, dialect)
 
 
 def _key_trouble(upgrade: Upgrade, api_key: str | None) -> Turned | None:
@@ -82,17 +98,40 @@ def _shape_trouble(upgrade: Upgrade) -> Turned | None:
     intent = upgrade.query.get("intent")
     if intent not in (None, "transcription"):
         return _turned("invalid_intent", f"Invalid intent: '{intent}'.")
-    model = upgrade.query.get("model", "")
-    if _TRANSCRIBES.search(model):
-        return _turned("invalid_model", f"Model '{model}' cannot hold a conversation.")
-    if intent is None and not model:
+    if _TRANSCRIBES.search(upgrade.query.get("model", "")):
+        return _turned("invalid_model", "A transcription model cannot hold a conversation.")
+    if intent is None and not _model(upgrade):
         return _turned("missing_model", "You must provide a model parameter.")
     return None
 
 
-def _admitted(upgrade: Upgrade) -> Admitted:
+def _model(upgrade: Upgrade) -> str:
+    return upgrade.query.get("model") or upgrade.query.get("deployment", "")
+
+
+def _admitted(upgrade: Upgrade, dialect: str) -> Admitted:
     kind = "transcription" if "intent" in upgrade.query else "realtime"
-    return Admitted(kind, upgrade.query.get("model", ""))
+    asked = _asks_by_word(upgrade) or _asks_by_address(upgrade)
+    return Admitted(kind, _model(upgrade), dialect == "flat" or (dialect == "auto" and asked))
+
+
+def _asks_by_word(upgrade: Upgrade) -> bool:
+    name, word = dialects.OLDER_HEADER
+    words = map(str.strip, upgrade.headers.get(name, "").split(","))
+    return word in words or dialects.OLDER_SUBPROTOCOL in upgrade.subprotocols
+
+
+def _asks_by_address(upgrade: Upgrade) -> bool:
+    return upgrade.path == dialects.OLDER_PATH or not dialects.OLDER_QUERY.isdisjoint(upgrade.query)
+
+
+def _older_trouble(upgrade: Upgrade) -> Turned | None:
+    """The older shape was switched off: told inside to who asks by word, by HTTP for its addresses."""
+    if _asks_by_word(upgrade):
+        return _turned("beta_api_shape_disabled", "This shape of the protocol is switched off.")
+    if _asks_by_address(upgrade):
+        return _turned("address_switched_off", "This address is switched off.", 4000, 401)
+    return None
 
 
 def _turned(

@@ -18,17 +18,20 @@ from collections.abc import AsyncIterator, Iterable
 import msgspec
 from aiohttp import web
 
+from rejoinder.errors import ConfigurationError
 from rejoinder.server import handshake
 from rejoinder.server.catalogue import fault
 from rejoinder.server.connection import Connection
 from rejoinder.server.core import EarMaker, Session, Terms
 from rejoinder.server.engines import Ear, ScriptedVoice
 from rejoinder.server.faults import Fault, FaultLine
+from rejoinder.server.flat import Flat
 from rejoinder.server.handshake import Admitted, Turned, Upgrade
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.script import Script
 from rejoinder.server.served import ServedSession
 from rejoinder.server.settings import Json
+from rejoinder.server.shapes import Nested
 from rejoinder.server.vad import EnergyVad, settings_of
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
@@ -53,18 +56,22 @@ async def serve(
     api_key: str | None = None,
     ear: EarMaker = energy_ear,
     terms: Terms | None = None,
+    dialect: str = "auto",
 ) -> AsyncIterator[Server]:
     """Runs a server in this event loop until the block is left; by then nothing of it runs any more.
 
     ``faults`` as `Fault` or as text (`catalogue.fault`), in the order in which they were armed.
-    ``port`` 0 takes a free one. Without ``api_key`` any key will do. Leaving the block closes open
+    ``dialect``: ``auto`` speaks the older flat shape with who asks for it, ``ga`` refuses that,
+    ``flat`` speaks it with everybody. ``port`` 0 takes a free one. Without ``api_key`` any key will do. Leaving the block closes open
     connections with 1001, which takes a second at most when a client does not answer. Raises
-    `OSError` when the address cannot be had, and, when the block itself ended well, what a script
+    `ConfigurationError` for an option that cannot be used, `OSError` when the address cannot be had, and, when the block itself ended well, what a script
     raised.
     """
+    if dialect not in handshake.DIALECTS:
+        raise ConfigurationError(f"dialect {dialect!r}: use one of {', '.join(handshake.DIALECTS)}")
     epoch = time.time() - asyncio.get_running_loop().time()
     granted = msgspec.structs.replace(terms or Terms(), epoch=epoch)
-    server = Server(script or Script(), FaultLine(), ear, api_key, granted)
+    server = Server(script or Script(), FaultLine(), ear, api_key, granted, dialect)
     for one in faults:
         server.arm(one)
     app = web.Application()
@@ -88,7 +95,13 @@ class Server:
     """A running server: ``url`` is the base for clients, ``sessions`` holds every one so far."""
 
     def __init__(
-        self, script: Script, line: FaultLine, ear: EarMaker, api_key: str | None, terms: Terms
+        self,
+        script: Script,
+        line: FaultLine,
+        ear: EarMaker,
+        api_key: str | None,
+        terms: Terms,
+        dialect: str,
     ) -> None:
         self.url = ""
         self.sessions: list[ServedSession] = []
@@ -97,6 +110,7 @@ class Server:
         self._ear = ear
         self._api_key = api_key
         self._terms = terms
+        self._dialect = dialect
         self._open: set[Connection] = set()
 
     def arm(self, given: Fault | str) -> None:
@@ -107,8 +121,9 @@ class Server:
         """One upgrade request, to the end of its WebSocket."""
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         headers = {name.lower(): value for name, value in request.headers.items()}
-        upgrade = Upgrade(request.query, headers, [name.strip() for name in offered.split(",")])
-        verdict = handshake.judge(upgrade, self._api_key)
+        protocols = [name.strip() for name in offered.split(",")]
+        upgrade = Upgrade(request.query, headers, protocols, request.path)
+        verdict = handshake.judge(upgrade, self._api_key, self._dialect)
         if isinstance(verdict, Turned) and verdict.status is not None:
             return web.Response(status=verdict.status)
         websocket = web.WebSocketResponse(
@@ -128,12 +143,18 @@ class Server:
     async def _hold(
         self, request: web.Request, websocket: web.WebSocketResponse, granted: Admitted
     ) -> None:
-        terms = msgspec.structs.replace(self._terms, kind=granted.kind, model=granted.model)
+        terms = msgspec.structs.replace(
+            self._terms,
+            kind=granted.kind,
+            model=granted.model,
+            names_conversation=granted.flat and granted.kind == "realtime",
+        )
         ids = CountingIds(f"c{len(self.sessions) + 1}")
         core = Session(ids, ScriptedVoice(self._script), self._ear, terms)
         session = ServedSession(core, self._line)
         self.sessions.append(session)
-        connection = Connection(session, websocket, request.transport)
+        shape = Flat(granted.kind) if granted.flat else Nested()
+        connection = Connection(session, websocket, request.transport, shape)
         self._open.add(connection)
         try:
             await connection.run()
