@@ -23,27 +23,21 @@ from rejoinder.server import handshake
 from rejoinder.server.catalogue import fault
 from rejoinder.server.connection import Connection
 from rejoinder.server.core import EarMaker, Session, Terms
-from rejoinder.server.engines import Ear, ScriptedVoice
+from rejoinder.server.ears import ear_maker
+from rejoinder.server.engines import ScriptedVoice
 from rejoinder.server.faults import Fault, FaultLine
 from rejoinder.server.flat import Flat
 from rejoinder.server.handshake import Admitted, Turned, Upgrade
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.script import Script
 from rejoinder.server.served import ServedSession
-from rejoinder.server.settings import Json
 from rejoinder.server.shapes import Nested
-from rejoinder.server.vad import EnergyVad, settings_of
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
 
 LARGEST_FRAME = 21 * 1024 * 1024
 """Bytes: the largest append, in base64. A larger client frame closes the connection with 1009."""
 _GOODBYE_SECONDS = 1.0
-
-
-def energy_ear(rate: int, turn_detection: Json, at_ms: int) -> Ear:
-    """The ear of the base install."""
-    return EnergyVad(rate, settings_of(turn_detection), at_ms)
 
 
 @contextlib.asynccontextmanager
@@ -54,13 +48,15 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     api_key: str | None = None,
-    ear: EarMaker = energy_ear,
+    ear: str | EarMaker = "energy",
     terms: Terms | None = None,
     dialect: str = "auto",
 ) -> AsyncIterator[Server]:
     """Runs a server in this event loop until the block is left; by then nothing of it runs any more.
 
     ``faults`` as `Fault` or as text (`catalogue.fault`), in the order in which they were armed.
+    ``ear``: what detects the user's speech; ``energy`` goes by loudness, ``speech`` by a model (with
+    the ``livekit`` extra), or whatever makes an `Ear`.
     ``dialect``: ``auto`` speaks the older flat shape with who asks for it, ``ga`` refuses that,
     ``flat`` speaks it with everybody. ``port`` 0 takes a free one. Without ``api_key`` any key will do. Leaving the block closes open
     connections with 1001, which takes a second at most when a client does not answer. Raises
@@ -71,7 +67,7 @@ async def serve(
         raise ConfigurationError(f"dialect {dialect!r}: use one of {', '.join(handshake.DIALECTS)}")
     epoch = time.time() - asyncio.get_running_loop().time()
     granted = msgspec.structs.replace(terms or Terms(), epoch=epoch)
-    server = Server(script or Script(), FaultLine(), ear, api_key, granted, dialect)
+    server = Server(script or Script(), FaultLine(), ear_maker(ear), api_key, granted, dialect)
     for one in faults:
         server.arm(one)
     app = web.Application()
