@@ -14,11 +14,14 @@ import msgspec
 
 from rejoinder.wire import dialects
 from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.session import SessionConfig
 
 PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", dialects.OLDER_PATH)
 DIALECTS = ("auto", "ga", "flat")
 """What a server may speak: what the client asks for, today's protocol, or the older flat one."""
 SUBPROTOCOL = "realtime"
+MODEL = "gpt-realtime"
+"""The model of a session that comes with a client secret, if neither names one."""
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 _TRANSCRIBES = re.compile(r"whisper|transcribe")
 """A model for transcripts is chosen with `session.update`; in the address it is refused."""
@@ -57,21 +60,28 @@ class Turned(msgspec.Struct, frozen=True):
         return f"{self.error.type}.{self.error.code}" if self.error.code else f"{self.error.type}"
 
 
-def judge(upgrade: Upgrade, api_key: str | None, dialect: str = "auto") -> Admitted | Turned:
+def judge(
+    upgrade: Upgrade,
+    api_key: str | None,
+    dialect: str = "auto",
+    secret: SessionConfig | None = None,
+) -> Admitted | Turned:
     """Lets a client in or turns it away. Without ``api_key`` any key will do, or none.
 
     ``dialect``: one of `DIALECTS`. With ``ga``, who asks for the older shape is turned away.
+    ``secret``: the session that comes with the client's key, if that is a client secret.
     """
-    trouble = _key_trouble(upgrade, api_key)
+    trouble = None if secret is not None else key_trouble(upgrade, api_key)
     if trouble is None and dialect == "ga":
         trouble = _older_trouble(upgrade)
     if trouble is None:
-        trouble = _shape_trouble(upgrade)
-    return trouble or _admitted(upgrade, dialect)
+        trouble = _shape_trouble(upgrade, secret)
+    return trouble or _admitted(upgrade, dialect, secret)
 
 
-def _key_trouble(upgrade: Upgrade, api_key: str | None) -> Turned | None:
-    given = _key(upgrade)
+def key_trouble(upgrade: Upgrade, api_key: str | None) -> Turned | None:
+    """Why this client's key will not do, or None."""
+    given = key_of(upgrade)
     if api_key is None or (
         given is not None and hmac.compare_digest(given.encode(), api_key.encode())
     ):
@@ -81,7 +91,7 @@ def _key_trouble(upgrade: Upgrade, api_key: str | None) -> Turned | None:
     return _turned("invalid_api_key", "Incorrect API key provided.", 3000)
 
 
-def _key(upgrade: Upgrade) -> str | None:
+def key_of(upgrade: Upgrade) -> str | None:
     """The credential, from where the protocol allows it."""
     scheme, _, token = upgrade.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
@@ -92,7 +102,7 @@ def _key(upgrade: Upgrade) -> str | None:
     return upgrade.headers.get("api-key") or upgrade.query.get("api-key")
 
 
-def _shape_trouble(upgrade: Upgrade) -> Turned | None:
+def _shape_trouble(upgrade: Upgrade, secret: SessionConfig | None) -> Turned | None:
     if "call_id" in upgrade.query:
         return _turned("call_id_not_found", "No session found for the provided call_id", 4000, 404)
     intent = upgrade.query.get("intent")
@@ -100,7 +110,7 @@ def _shape_trouble(upgrade: Upgrade) -> Turned | None:
         return _turned("invalid_intent", f"Invalid intent: '{intent}'.")
     if _TRANSCRIBES.search(upgrade.query.get("model", "")):
         return _turned("invalid_model", "A transcription model cannot hold a conversation.")
-    if intent is None and not _model(upgrade):
+    if intent is None and not _model(upgrade) and secret is None:
         return _turned("missing_model", "You must provide a model parameter.")
     return None
 
@@ -109,10 +119,12 @@ def _model(upgrade: Upgrade) -> str:
     return upgrade.query.get("model") or upgrade.query.get("deployment", "")
 
 
-def _admitted(upgrade: Upgrade, dialect: str) -> Admitted:
-    kind = "transcription" if "intent" in upgrade.query else "realtime"
+def _admitted(upgrade: Upgrade, dialect: str, secret: SessionConfig | None) -> Admitted:
+    kind, model = "transcription" if "intent" in upgrade.query else "realtime", _model(upgrade)
+    if secret is not None:
+        kind, model = str(secret.type), model or secret.model or MODEL
     asked = _asks_by_word(upgrade) or _asks_by_address(upgrade)
-    return Admitted(kind, _model(upgrade), dialect == "flat" or (dialect == "auto" and asked))
+    return Admitted(kind, model, dialect == "flat" or (dialect == "auto" and asked))
 
 
 def _asks_by_word(upgrade: Upgrade) -> bool:

@@ -76,7 +76,7 @@ def read(frame: str | bytes) -> Accepted | Unreadable:
     try:
         trouble = _trouble(event, frame)
     except plain.REFUSALS:  # the codec mends what is not quite JSON; here a client must learn of it
-        trouble = _not_json()
+        trouble = not_json()
     return event if trouble is None else Unreadable(trouble, event_id)
 
 
@@ -111,7 +111,7 @@ def _malformed(frame: MalformedFrame, text: str) -> Refusal:
     return refusals.invalid_type(frame.param, frame.reason)
 
 
-def _not_json() -> Refusal:
+def not_json() -> Refusal:
     return Refusal("invalid_json", "Invalid JSON: the message could not be parsed.")
 
 
@@ -119,7 +119,7 @@ def _no_event(text: str) -> Refusal:
     try:
         value = msgspec.json.decode(text)
     except plain.REFUSALS:
-        return _not_json()
+        return not_json()
     if not isinstance(value, dict):
         return Refusal("invalid_event", "Invalid event: expected a JSON object.")
     return refusals.missing("type")

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server import handshake
 from rejoinder.server.catalogue import fault
+from rejoinder.server.client_secrets import PATH, PREFIX, ClientSecrets
 from rejoinder.server.connection import Connection
 from rejoinder.server.core import EarMaker, Session, Terms
 from rejoinder.server.ears import ear_maker
@@ -29,11 +32,14 @@ from rejoinder.server.faults import Fault, FaultLine
 from rejoinder.server.flat import Flat
 from rejoinder.server.handshake import Admitted, Turned, Upgrade
 from rejoinder.server.ids import CountingIds
+from rejoinder.server.refusals import Refusal
 from rejoinder.server.script import Script
 from rejoinder.server.served import ServedSession
 from rejoinder.server.shapes import Nested
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
+from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.session import SessionConfig
 
 LARGEST_FRAME = 21 * 1024 * 1024
 """Bytes: the largest append, in base64. A larger client frame closes the connection with 1009."""
@@ -72,6 +78,7 @@ async def serve(
         server.arm(one)
     app = web.Application()
     app.add_routes([web.get(path, server.answer) for path in handshake.PATHS])
+    app.add_routes([web.post(path + PATH, server.issue_secret) for path in handshake.PATHS])
     app.on_shutdown.append(server.hang_up)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
     await runner.setup()
@@ -107,6 +114,7 @@ class Server:
         self._api_key = api_key
         self._terms = terms
         self._dialect = dialect
+        self._secrets = ClientSecrets()
         self._open: set[Connection] = set()
 
     def arm(self, given: Fault | str) -> None:
@@ -115,11 +123,9 @@ class Server:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One upgrade request, to the end of its WebSocket."""
-        offered = request.headers.get("Sec-WebSocket-Protocol", "")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        protocols = [name.strip() for name in offered.split(",")]
-        upgrade = Upgrade(request.query, headers, protocols, request.path)
-        verdict = handshake.judge(upgrade, self._api_key, self._dialect)
+        upgrade = _upgrade(request)
+        secret = self._secrets.session_of(handshake.key_of(upgrade), self._now())
+        verdict = handshake.judge(upgrade, self._api_key, self._dialect, secret)
         if isinstance(verdict, Turned) and verdict.status is not None:
             return web.Response(status=verdict.status)
         websocket = web.WebSocketResponse(
@@ -133,11 +139,30 @@ class Server:
             await websocket.send_str(codec.encode(events.Error(error=verdict.error)).decode())
             await websocket.close(code=verdict.close_code, message=verdict.reason.encode())
             return websocket
-        await self._hold(request, websocket, verdict)
+        await self._hold(request, websocket, verdict, secret)
         return websocket
 
+    async def issue_secret(self, request: web.Request) -> web.Response:
+        """One request for a client secret; who asks needs the key itself."""
+        trouble = handshake.key_trouble(_upgrade(request), self._api_key)
+        if trouble is not None:
+            return _refused(401, trouble.error)
+        value = PREFIX + secrets.token_hex(16)
+        try:
+            reply = self._secrets.issue(value, self._now(), await request.read())
+        except Refusal as refusal:
+            return _refused(400, refusal.body(None))
+        return web.json_response(reply)
+
+    def _now(self) -> float:
+        return self._terms.epoch + asyncio.get_running_loop().time()
+
     async def _hold(
-        self, request: web.Request, websocket: web.WebSocketResponse, granted: Admitted
+        self,
+        request: web.Request,
+        websocket: web.WebSocketResponse,
+        granted: Admitted,
+        secret: SessionConfig | None,
     ) -> None:
         terms = msgspec.structs.replace(
             self._terms,
@@ -147,6 +172,9 @@ class Server:
         )
         ids = CountingIds(f"c{len(self.sessions) + 1}")
         core = Session(ids, ScriptedVoice(self._script), self._ear, terms)
+        if secret is not None:
+            begun = msgspec.structs.replace(secret, model=UNSET)
+            core.settings.update(begun, voice_locked=False)
         session = ServedSession(core, self._line)
         self.sessions.append(session)
         shape = Flat(granted.kind) if granted.flat else Nested()
@@ -161,3 +189,14 @@ class Server:
         """Closes every connection with 1001."""
         going = (connection.close(1001, "server shutdown") for connection in self._open)
         await asyncio.gather(*going)
+
+
+def _upgrade(request: web.Request) -> Upgrade:
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    protocols = [name.strip() for name in offered.split(",")]
+    return Upgrade(request.query, headers, protocols, request.path)
+
+
+def _refused(status: int, error: ErrorBody) -> web.Response:
+    return web.json_response({"error": msgspec.to_builtins(error)}, status=status)
