@@ -75,7 +75,6 @@ def test_an_unknown_predecessor_is_refused() -> None:
         message("system", TEXT),
         message("user", TEXT, {**PICTURE, "detail": "high"}),
         message("assistant", {"type": "output_text", "text": "Hi."}),
-        {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
         {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"},
     ],
 )
@@ -123,6 +122,11 @@ def test_what_a_client_may_say(item: dict[str, Any]) -> None:
             {"type": "function_call", "name": "f", "arguments": "", "call_id": "c" * 33},
             "string_above_max_length",
             "item.call_id",
+        ),
+        (
+            {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
+            "invalid_value",
+            "item.approval_request_id",
         ),
         (
             {"type": "function_call_output", "output": ""},

@@ -10,7 +10,7 @@ import pytest
 from rejoinder.server.core import Terms
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.wire import server_events as events
-from tests.server.desk import Desk, only, refusal, sent
+from tests.server.desk import Desk, every, only, refusal, sent
 
 
 def config(desk: Desk) -> dict[str, Any]:
@@ -129,7 +129,9 @@ AUTHORIZED = {**MCP, "authorization": "key", "headers": {"Authorization": "Beare
 )
 def test_what_may_be_said(members: dict[str, Any]) -> None:
     desk = Desk(terms=Terms(model="gpt-realtime-2"))
-    assert len(update(desk, **members)) == 1
+    told = update(desk, **members)
+    assert every(events.Error, told) == []
+    only(events.SessionUpdated, told)
     (name,) = members
     if name != "audio":
         assert config(desk)[name] == members[name]

@@ -160,12 +160,20 @@ class Conversation:
             raise refusals.duplicate_item(item.id)
         if item.type == "function_call_output":
             self._check_call(item.call_id or "")
+        if item.type == "mcp_approval_response":
+            self._check_request(item.approval_request_id or "")
         return entry_of(item, ids, form)
 
     def _check_call(self, call_id: str) -> None:
         calls = (entry.item for entry in self._entries)
         if not any(item.type == "function_call" and item.call_id == call_id for item in calls):
             raise refusals.tool_call_unknown(call_id)
+
+    def _check_request(self, item_id: str) -> None:
+        entry = self.find(item_id)
+        if entry is None or entry.item.type != "mcp_approval_request":
+            accepted = "ids of requests in the conversation"
+            raise refusals.invalid_value("item.approval_request_id", item_id, accepted)
 
 
 def entry_of(item: Item, ids: Ids, form: Format) -> Entry:

@@ -133,7 +133,8 @@ class Replies:
         for output in reply:
             plan.add(output)
         plan.end()
-        stage = Stage(self._ids, form, None if prompt.out_of_band else self._conversation)
+        conversation = None if prompt.out_of_band else self._conversation
+        stage = Stage(self._ids, form, conversation, prompts.approved(asked))
         limit = config["max_output_tokens"]
         meter = Meter(config["instructions"], context, None if limit == "inf" else limit)
         head = self._head(config, params, stage)

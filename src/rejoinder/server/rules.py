@@ -202,7 +202,8 @@ tool_choice = word_or(one_of("none", "auto", "required"), _chosen_tool)
 """A word, or one tool by its name."""
 
 
-_WAYS = ("server_url", "connector_id", "tunnel_id")
+WAYS = ("server_url", "connector_id", "tunnel_id")
+"""How an MCP server may be reached."""
 
 
 def tools(known: Collection[str]) -> Rule:
@@ -242,7 +243,7 @@ def _mcp(path: str, tool: Json, labels: list[Any], known: Collection[str]) -> No
     if label in labels:
         raise refusals.invalid_value(f"{path}.server_label", label, "labels not yet used")
     labels.append(label)
-    ways = {name for name in _WAYS if tool.get(name) is not None}
+    ways = {name for name in WAYS if tool.get(name) is not None}
     if len(ways) > 1:
         raise refusals.invalid_value(f"{path}.server_url", tool.get("server_url"), "one way only")
     if not ways and label not in known:

@@ -61,13 +61,14 @@ async def serve(
     """Runs a server in this event loop until the block is left; by then nothing of it runs any more.
 
     ``faults`` as `Fault` or as text (`catalogue.fault`), in the order in which they were armed.
-    ``ear``: what detects the user's speech; ``energy`` goes by loudness, ``speech`` by a model (with
-    the ``livekit`` extra), or whatever makes an `Ear`.
-    ``dialect``: ``auto`` speaks the older flat shape with who asks for it, ``ga`` refuses that,
-    ``flat`` speaks it with everybody. ``port`` 0 takes a free one. Without ``api_key`` any key will do. Leaving the block closes open
-    connections with 1001, which takes a second at most when a client does not answer. Raises
-    `ConfigurationError` for an option that cannot be used, `OSError` when the address cannot be had, and, when the block itself ended well, what a script
-    raised.
+    ``port`` 0 takes a free one. Without ``api_key`` any key will do; with it, so will a client secret
+    got by ``POST {url}/realtime/client_secrets``. ``ear`` detects the user's speech: ``energy`` by
+    loudness, ``speech`` by a model (with the ``livekit`` extra), or one of your own. ``dialect``:
+    ``auto`` speaks the older flat shape with who asks for it, ``flat`` with everybody, ``ga`` refuses it.
+
+    Leaving the block closes open connections with 1001, which takes a second at most when a client does
+    not answer. Raises `ConfigurationError` for an option that cannot be used, `OSError` when the address
+    cannot be had, and, when the block itself ended well, what a script raised.
     """
     if dialect not in handshake.DIALECTS:
         raise ConfigurationError(f"dialect {dialect!r}: use one of {', '.join(handshake.DIALECTS)}")

@@ -89,7 +89,7 @@ class Settings:
         self._check_fixed(merged, voice_locked=voice_locked)
         _check_together(merged)
         self.config = merged
-        self.labels |= {tool["server_label"] for tool in self.hosted_tools}
+        self.labels |= {tool["server_label"] for tool in self.tools if tool["type"] == "mcp"}
 
     def _check_fixed(self, merged: Json, *, voice_locked: bool) -> None:
         """What can be said once only, or not at all."""
@@ -103,9 +103,9 @@ class Settings:
         check_reasoning(self.config.get("model", ""), merged, "session")
 
     @property
-    def hosted_tools(self) -> list[Json]:
-        """The MCP servers among the tools."""
-        return [tool for tool in self.config.get("tools", []) if tool["type"] == "mcp"]
+    def tools(self) -> list[Json]:
+        found: list[Json] = self.config.get("tools", [])
+        return found
 
     @property
     def logprobs(self) -> bool:
