@@ -114,7 +114,12 @@ async def ask(server: Server, body: Any, key: str = KEY) -> tuple[int, dict[str,
 
 
 def test_a_secret_opens_sessions_as_it_says(run: Run) -> None:
-    session = {"type": "realtime", "model": "gpt-realtime-2", "instructions": "Be brief."}
+    session = {
+        "type": "realtime",
+        "model": "gpt-realtime-2",
+        "instructions": "Be brief.",
+        "reasoning": {"effort": "high"},
+    }
 
     async def exchange() -> None:
         async with serve(api_key=KEY) as server:
@@ -126,9 +131,8 @@ def test_a_secret_opens_sessions_as_it_says(run: Run) -> None:
                 async with connected(server, path, key=reply["value"]) as client:
                     created = await client.hear()
                     assert created["session"]["instructions"] == "Be brief."
-                    assert created["session"]["model"] == (
-                        "gpt-realtime" if "?" in path else "gpt-realtime-2"
-                    )
+                    assert created["session"]["model"] == "gpt-realtime-2"
+                    assert created["session"]["reasoning"] == {"effort": "high"}
             protocols = ["realtime", f"openai-insecure-api-key.{reply['value']}"]
             async with connected(server, key=None, protocols=protocols) as client:
                 assert (await client.hear())["type"] == "session.created"

@@ -122,7 +122,8 @@ def _model(upgrade: Upgrade) -> str:
 def _admitted(upgrade: Upgrade, dialect: str, secret: SessionConfig | None) -> Admitted:
     kind, model = "transcription" if "intent" in upgrade.query else "realtime", _model(upgrade)
     if secret is not None:
-        kind, model = str(secret.type), model or secret.model or MODEL
+        # What came with the secret was found good for its own model, and may not be for another.
+        kind, model = str(secret.type), secret.model or model or MODEL
     asked = _asks_by_word(upgrade) or _asks_by_address(upgrade)
     return Admitted(kind, model, dialect == "flat" or (dialect == "auto" and asked))
 
