@@ -28,8 +28,10 @@ FUNCTION_LINES = 30
 FILE_LINES = 450
 CLASS_FIELDS = 12
 
-PURE = re.compile(r"src/rejoinder/(wire/|core/|server/(?!(serve|served|connection)\.py))")
-"""The rooms whose time is an argument: all of the server but its aiohttp shell."""
+PURE = re.compile(
+    r"src/rejoinder/(wire/|core/|server/(?!(serve|served|connection|script_files)\.py))"
+)
+"""The rooms whose time is an argument: all of the server but its shell."""
 
 IMPURE = frozenset(
     "asyncio concurrent datetime logging multiprocessing os random secrets select selectors socket"

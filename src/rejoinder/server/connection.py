@@ -17,6 +17,8 @@ from rejoinder.wire import codec
 LARGEST_BACKLOG = 64 * 1024 * 1024
 """Bytes. A client that does not read this much is cut off."""
 
+_ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
+
 
 class Connection:
     """One WebSocket: a reader, a writer, one timer, and nothing that is decided here."""
@@ -44,7 +46,7 @@ class Connection:
         writer = asyncio.create_task(self._write())
         try:
             self._step(Opened())
-            async for message in self._websocket:
+            while (message := await self._websocket.receive()).type not in _ENDS:
                 if message.type is WSMsgType.ERROR:
                     # A frame too large, say: aiohttp closes by itself and forgets with which code.
                     self._session.ended(getattr(message.data, "code", None))
@@ -52,6 +54,8 @@ class Connection:
                 event = reading.read(message.data)
                 self._session.note(event)
                 self._step(Received(event))
+            if message.type is WSMsgType.CLOSE:
+                self._session.ended(message.data, message.extra or "")
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -63,12 +67,14 @@ class Connection:
 
     async def close(self, code: int, reason: str) -> None:
         """Closes the WebSocket; waits no longer than a second for the other side's agreement."""
-        self._session.ended(code)
+        self._session.ended(code, reason)
         await self._websocket.close(code=code, message=reason.encode()[:123])
 
     def _step(self, given: Input) -> None:
         try:
-            for effect in self._session.peer.step(self._loop.time(), given):
+            effects = self._session.peer.step(self._loop.time(), given)
+            self._session.note_strikes()
+            for effect in effects:
                 self._post(effect)
         except Exception as error:  # noqa: BLE001 - a script's own: told at the end of the block
             self._session.failure = self._session.failure or error
@@ -77,8 +83,8 @@ class Connection:
         self._arm()
 
     def _post(self, effect: Effect) -> None:
+        self._session.note_effect(effect)
         if isinstance(effect, Send):
-            self._session.sent.append(effect.event)
             effect = SendRaw(codec.encode(effect.event).decode())
         if isinstance(effect, SendRaw):
             self._backlog += len(effect.frame)

@@ -6,7 +6,7 @@ behind the protocol server. The named ones are in `catalogue`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -16,6 +16,7 @@ import msgspec
 
 from rejoinder.server.effects import Effect, Send
 from rejoinder.server.inputs import Forget, Hold, Input
+from rejoinder.server.sights import Struck
 from rejoinder.wire import server_events as events
 from rejoinder.wire.response import ResponseObject
 from rejoinder.wire.server_events import ServerEvent
@@ -141,13 +142,17 @@ class Armed:
 
 
 class FaultLine:
-    """What stands between the server and the wire: passes everything, but where a fault strikes."""
+    """What stands between the server and the wire: passes everything, but where a fault strikes.
+
+    ``struck``: the latest strikes. Whoever tells of them empties it.
+    """
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._armed: list[Armed] = []
         self._tracks: dict[str, Track] = {}
         self._owners: dict[str, str] = {}
         self._lost_items: set[str] = set()
+        self.struck: deque[Struck] = deque(maxlen=1000)
         for fault in faults:
             self.arm(fault)
 
@@ -177,6 +182,7 @@ class FaultLine:
         for armed in self._armed:
             if not armed.struck_by(kind, response_id):
                 continue
+            self.struck.append(Struck(armed.fault.name, kind))
             acts = _placed(acts, armed.fault, track.scene(send))
             if armed.fault.then is not Then.GOES_ON and response_id is not None:
                 return [*acts, self._end(armed.fault.then, track, stalled)]

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import os
 import time
 from collections.abc import AsyncIterator, Iterable
 
@@ -27,8 +29,11 @@ from rejoinder.server.faults import Fault, FaultLine
 from rejoinder.server.handshake import Admitted, Turned, Upgrade
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.script import Script
+from rejoinder.server.script_files import load
+from rejoinder.server.script_plan import ScriptFile
 from rejoinder.server.served import ServedSession
 from rejoinder.server.settings import Json
+from rejoinder.server.sights import Joined, Refused, Watch, nobody
 from rejoinder.server.vad import EnergyVad, settings_of
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
@@ -45,7 +50,7 @@ def energy_ear(rate: int, turn_detection: Json, at_ms: int) -> Ear:
 
 @contextlib.asynccontextmanager
 async def serve(
-    script: Script | None = None,
+    script: Script | ScriptFile | str | os.PathLike[str] | None = None,
     *,
     faults: Iterable[Fault | str] = (),
     host: str = "127.0.0.1",
@@ -53,19 +58,27 @@ async def serve(
     api_key: str | None = None,
     ear: EarMaker = energy_ear,
     terms: Terms | None = None,
+    max_sessions: int | None = None,
+    remember: bool = True,
+    watch: Watch = nobody,
 ) -> AsyncIterator[Server]:
     """Runs a server in this event loop until the block is left; by then nothing of it runs any more.
 
-    ``faults`` as `Fault` or as text (`catalogue.fault`), in the order in which they were armed.
-    ``port`` 0 takes a free one. Without ``api_key`` any key will do. Leaving the block closes open
+    ``script``: in Python, or the path of a script file, whose own faults come first and whose terms hold
+    unless ``terms`` are given. ``faults`` as `Fault` or as text (`catalogue.fault`), in the order in which they were armed.
+    ``port`` 0 takes a free one. Without ``api_key`` any key will do. Where ``max_sessions`` are open, one
+    more is refused with HTTP 503. ``remember`` False forgets a session that has ended well, for a server
+    that runs for long. ``watch`` is told of everything as it happens. Leaving the block closes open
     connections with 1001, which takes a second at most when a client does not answer. Raises
-    `OSError` when the address cannot be had, and, when the block itself ended well, what a script
+    `OSError` when the address cannot be had, `ConfigurationError` for a wrong script or fault, and, when the block itself ended well, what a script
     raised.
     """
     epoch = time.time() - asyncio.get_running_loop().time()
-    granted = msgspec.structs.replace(terms or Terms(), epoch=epoch)
-    server = Server(script or Script(), FaultLine(), ear, api_key, granted)
-    for one in faults:
+    file = await _file(script)
+    granted = msgspec.structs.replace(terms or file.terms, epoch=epoch)
+    guests = Guests(max_sessions, remember, watch)
+    server = Server(file.script, FaultLine(), ear, api_key, granted, guests)
+    for one in (*file.faults, *faults):
         server.arm(one)
     app = web.Application()
     app.add_routes([web.get(path, server.answer) for path in handshake.PATHS])
@@ -84,11 +97,33 @@ async def serve(
             raise session.failure
 
 
+async def _file(script: Script | ScriptFile | str | os.PathLike[str] | None) -> ScriptFile:
+    if isinstance(script, ScriptFile):
+        return script
+    if isinstance(script, str | os.PathLike):
+        return await asyncio.to_thread(load, script)
+    return ScriptFile(script or Script())
+
+
+class Guests(msgspec.Struct, frozen=True):
+    """How many may be here at a time, whether they are remembered, and who watches them."""
+
+    most: int | None = None
+    remembered: bool = True
+    watch: Watch = nobody
+
+
 class Server:
     """A running server: ``url`` is the base for clients, ``sessions`` holds every one so far."""
 
     def __init__(
-        self, script: Script, line: FaultLine, ear: EarMaker, api_key: str | None, terms: Terms
+        self,
+        script: Script,
+        line: FaultLine,
+        ear: EarMaker,
+        api_key: str | None,
+        terms: Terms,
+        guests: Guests,
     ) -> None:
         self.url = ""
         self.sessions: list[ServedSession] = []
@@ -97,6 +132,8 @@ class Server:
         self._ear = ear
         self._api_key = api_key
         self._terms = terms
+        self._guests = guests
+        self._joined = 0
         self._open: set[Connection] = set()
 
     def arm(self, given: Fault | str) -> None:
@@ -105,10 +142,16 @@ class Server:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One upgrade request, to the end of its WebSocket."""
+        if self._guests.most is not None and len(self._open) >= self._guests.most:
+            full = f"{len(self._open)} of {self._guests.most} sessions are open"
+            self._guests.watch(0, Refused(503, full))
+            return web.Response(status=503, text="The server has no room for another session.")
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         headers = {name.lower(): value for name, value in request.headers.items()}
         upgrade = Upgrade(request.query, headers, [name.strip() for name in offered.split(",")])
         verdict = handshake.judge(upgrade, self._api_key)
+        if isinstance(verdict, Turned):
+            self._guests.watch(0, Refused(verdict.status or verdict.close_code, verdict.reason))
         if isinstance(verdict, Turned) and verdict.status is not None:
             return web.Response(status=verdict.status)
         websocket = web.WebSocketResponse(
@@ -129,16 +172,21 @@ class Server:
         self, request: web.Request, websocket: web.WebSocketResponse, granted: Admitted
     ) -> None:
         terms = msgspec.structs.replace(self._terms, kind=granted.kind, model=granted.model)
-        ids = CountingIds(f"c{len(self.sessions) + 1}")
+        self._joined += 1
+        ids = CountingIds(f"c{self._joined}")
         core = Session(ids, ScriptedVoice(self._script), self._ear, terms)
-        session = ServedSession(core, self._line)
+        watch = functools.partial(self._guests.watch, self._joined)
+        session = ServedSession(core, self._line, watch)
         self.sessions.append(session)
+        watch(Joined(granted.model, granted.kind))
         connection = Connection(session, websocket, request.transport)
         self._open.add(connection)
         try:
             await connection.run()
         finally:
             self._open.discard(connection)
+            if not self._guests.remembered and session.failure is None:
+                self.sessions.remove(session)
 
     async def hang_up(self, _app: web.Application) -> None:
         """Closes every connection with 1001."""
