@@ -57,6 +57,7 @@ VENDOR_LIKE = {"beta_api_shape_disabled": "an error code of the protocol itself"
 INNER_IMPORTS = {
     ("src/rejoinder/__init__.py", "__getattr__"): "the front door loads aiohttp on first use",
     ("src/rejoinder/cli.py", "demo"): "only this verb needs the livekit extra",
+    ("src/rejoinder/cli.py", "serve"): "only this verb needs aiohttp",
     ("src/rejoinder/pytest_plugin.py", "run"): "every pytest run loads the plugin",
     ("src/rejoinder/pytest_plugin.py", "realtime_server"): "every pytest run loads the plugin",
 }
