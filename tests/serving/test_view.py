@@ -15,6 +15,7 @@ from rejoinder.serving.view import Row, View, drawn
 from rejoinder.wire import client_events as client
 from rejoinder.wire import server_events as events
 from rejoinder.wire.codec import decode_server
+from rejoinder.wire.response import ErrorBody
 from tests.server.desk import base64_of
 
 AUDIO = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
@@ -219,7 +220,7 @@ def test_the_credentials_of_a_tool_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("effect", "style"),
     [
-        (Send(events.Error(error=events.ErrorBody())), "31m"),
+        (Send(events.Error(error=ErrorBody())), "31m"),
         (Ping(), "2m"),
         (Send(events.InputAudioBufferCleared()), "-> input"),
     ],
