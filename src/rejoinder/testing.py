@@ -1,7 +1,7 @@
 """What tests of realtime sessions need: virtual time, and a watchman at the end of every test.
 
-`rejoinder.pytest_plugin`, which is there wherever rejoinder is installed, has it as the fixtures `run`
-and `realtime_server`::
+`rejoinder.pytest_plugin`, which is there wherever rejoinder is installed, has it as the fixtures `run`,
+`realtime_server` and `live_realtime_server`. docs/testing.md has whole examples::
 
     def test_a_silent_server_is_noticed(run: Run, realtime_server: Serve) -> None:
         async def conversation() -> None:
@@ -15,33 +15,47 @@ and `realtime_server`::
 `VirtualTimeLoop` is an asyncio event loop whose clock stands still while there is anything to do and
 jumps to the next timer when there is not. Timeouts of minutes are tested in milliseconds, over real
 loopback sockets, with the same result every time.
+
+`live_server` is the same server in a thread of its own, for code that has no event loop or another one's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import gc
 import os
 import selectors
 import sys
 import time
 import warnings
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent import futures
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from rejoinder.server.serve import Server
+from rejoinder.errors import ConfigurationError
+from rejoinder.server.catalogue import FAULTS
+from rejoinder.server.faults import Fault
+from rejoinder.server.serve import Server, serve
+from rejoinder.server.served import E, ServedSession
 
 if sys.platform != "win32":
     import fcntl
     import termios
 
 __all__ = [
+    "LiveServer",
     "LoopStuck",
     "Run",
     "Serve",
+    "ServeLive",
     "VirtualTimeLoop",
+    "every_fault",
+    "live_server",
     "run_virtual",
 ]
 
@@ -275,3 +289,112 @@ def _describe(context: dict[str, Any]) -> str:
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Server]]
 """The type of the `realtime_server` fixture: `rejoinder.server.serve.serve`, and its arguments."""
+
+
+# -- a server for code with another loop, or none --
+
+
+class LiveServer:
+    """A server in a thread and an event loop of its own. Its time is real.
+
+    ``url``: the ``base_url`` for clients. Its methods may be called from any thread but its own.
+    """
+
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = server.url
+        self._server = server
+        self._loop = loop
+
+    @property
+    def sessions(self) -> list[ServedSession]:
+        """Every session so far. What they hold may still grow; `wait_for` waits until it is there."""
+        return list(self._server.sessions)
+
+    def arm(self, fault: Fault | str) -> None:
+        """Arms one more fault, from now on. Raises `ConfigurationError` when there is none of that name."""
+
+        async def arm() -> None:
+            self._server.arm(fault)
+
+        self._ask(arm(), 10.0)
+
+    def wait_for(
+        self, kind: type[E], count: int = 1, *, session: int = 0, within: float = 10.0
+    ) -> E:
+        """The ``count``-th client event of this type in a session (from 0), as soon as it has come.
+
+        Raises `TimeoutError` after ``within`` seconds, `ConnectionError` when the session ends without it,
+        `IndexError` when there is no such session.
+        """
+
+        async def wait() -> E:
+            return await self._server.sessions[session].wait_for(kind, count)
+
+        return self._ask(wait(), within)
+
+    def wait_closed(self, *, session: int = 0, within: float = 10.0) -> int:
+        """The close code of a session (from 0), as soon as it has ended. Raises as `wait_for` does."""
+
+        async def wait() -> int:
+            return await self._server.sessions[session].wait_closed()
+
+        return self._ask(wait(), within)
+
+    def _ask(self, question: Coroutine[Any, Any, T], within: float) -> T:
+        bounded = asyncio.wait_for(question, within)
+        return asyncio.run_coroutine_threadsafe(bounded, self._loop).result()
+
+
+@contextlib.contextmanager
+def live_server(script: Any = None, **options: Any) -> Iterator[LiveServer]:
+    """Serves from a thread until the block is left; by then the thread has ended.
+
+    Takes what `rejoinder.server.serve.serve` takes, and raises what it raises: `OSError` when the address
+    cannot be had, `ConfigurationError` for a wrong script or fault, and, when the block itself ended well,
+    what a script of yours raised.
+    """
+    began: Future[tuple[LiveServer, Callable[[], object]]] = Future()
+
+    async def hold() -> None:
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        async with serve(script, **options) as server:
+            end = functools.partial(loop.call_soon_threadsafe, asked.set)
+            began.set_result((LiveServer(server, loop), end))
+            await asked.wait()
+
+    with ThreadPoolExecutor(1, "realtime-server") as pool:
+        ended = pool.submit(lambda: asyncio.run(hold()))
+        either: list[Future[Any]] = [began, ended]
+        futures.wait(either, return_when=futures.FIRST_COMPLETED)
+        if not began.done():
+            ended.result()  # raises why
+        server, end = began.result()
+        try:
+            yield server
+        finally:
+            end()
+        ended.result()
+
+
+class ServeLive(Protocol):
+    """The type of the `live_realtime_server` fixture: `live_server`, and its arguments."""
+
+    def __call__(
+        self, script: Any = None, **options: Any
+    ) -> AbstractContextManager[LiveServer]: ...
+
+
+# -- faults --
+
+
+def every_fault(*patterns: str) -> list[str]:
+    """The names of all faults that a pattern such as ``close-*`` matches; without patterns, of all.
+
+    For ``pytest.mark.parametrize("fault", every_fault("close-*", "silence-*"))``. Raises
+    `ConfigurationError` for a pattern that matches none: a fault that is gone must not go unnoticed.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in FAULTS):
+            raise ConfigurationError(f"no fault has a name like {pattern!r}")
+    wanted = patterns or ("*",)
+    return [name for name in FAULTS if any(fnmatchcase(name, pattern) for pattern in wanted)]

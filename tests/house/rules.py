@@ -60,6 +60,7 @@ INNER_IMPORTS = {
     ("src/rejoinder/cli.py", "serve"): "only this verb needs aiohttp",
     ("src/rejoinder/pytest_plugin.py", "run"): "every pytest run loads the plugin",
     ("src/rejoinder/pytest_plugin.py", "realtime_server"): "every pytest run loads the plugin",
+    ("src/rejoinder/pytest_plugin.py", "live_realtime_server"): "every pytest run loads the plugin",
 }
 
 GLOSSARY = {
