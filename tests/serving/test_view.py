@@ -204,7 +204,27 @@ def test_audio_is_measured_in_the_format_of_the_session() -> None:
 
 def test_words_that_are_long_or_would_move_the_cursor_are_harmless() -> None:
     (row,) = shown(told(type="response.output_text.done", text="\x1b[2J" + "x" * 99, **AUDIO))
-    assert row == f'-> response.output_text.done|item_1  "\\x1b[2J{"x" * 65}..."'
+    assert row == f'-> response.output_text.done|item_1  "\\x1b[2J{"x" * 62}..."'
+
+
+def test_ids_are_somebodys_words_too() -> None:
+    item = {"type": "message", "id": "\x1b[2J", "role": "user", "content": []}
+    rows = shown(
+        heard(type="conversation.item.create", item=item),
+        heard(type="conversation.item.delete", item_id="\x07" * 999),
+        told(type="conversation.item.added", item=item),
+        told(type="\x1b[2J"),
+    )
+    assert "".join(rows).isprintable()
+    assert max(map(len, rows)) < 400
+
+
+def test_a_format_that_is_none_is_taken_for_the_usual_one() -> None:
+    for form in ({}, {"type": None}, {"type": "audio/pcm", "rate": None}, None):
+        session = {"audio": {"output": {"format": form}}}
+        assert shown(told(type="session.updated", session=session), sound())[1:] == [
+            "-> response.output_audio.delta|0.1 s"
+        ]
 
 
 def test_the_credentials_of_a_tool_are_not_shown() -> None:

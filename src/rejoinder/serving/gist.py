@@ -15,19 +15,20 @@ from rejoinder.wire.response import ErrorBody, ResponseObject, ResponseParams
 
 LONGEST = 72
 """Characters of somebody's words that are shown."""
+_LONGEST_GIST = 300
 
 
 def name_of(event: Any) -> str:
     """The type of an event as it stands on the wire."""
     if isinstance(event, Unreadable):
         return "(refused)"
-    return str(getattr(event, "type", None) or type(event).__struct_config__.tag)
+    return clean(getattr(event, "type", None) or str(type(event).__struct_config__.tag))
 
 
 def gist_of(event: Any) -> str:
     """What matters of a client or server event; empty when its type says it all."""
     teller = _TELLERS.get(type(event), _where)
-    return teller(event)
+    return clean(teller(event), _LONGEST_GIST)  # ids are the client's words, too
 
 
 def quoted(words: str) -> str:
@@ -37,8 +38,9 @@ def quoted(words: str) -> str:
 
 def clean(words: str, longest: int = LONGEST) -> str:
     """The words without line breaks and control characters, cut to ``longest`` characters."""
-    short = words if len(words) <= longest else f"{words[: longest - 3]}..."
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in short)
+    beginning = words[: longest + 1]
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in beginning)
+    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
 def joined(*said: str | None) -> str:

@@ -74,8 +74,8 @@ class _Seen:
 
 
 def _format(side: dict[str, Any] | None) -> Format:
-    form = (side or {}).get("format")
-    return audio_format(form) if form else Format()
+    form = {"type": None, "rate": Format().rate, **((side or {}).get("format") or {})}
+    return audio_format(form) if form["type"] and form["rate"] else Format()
 
 
 class View:
