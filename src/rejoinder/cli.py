@@ -35,6 +35,13 @@ def demo(
     live: Annotated[
         bool, typer.Option("--live", help="With OpenAI itself (needs OPENAI_API_KEY), no fault.")
     ] = False,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="Another LiveKit realtime model instead of ours, 15 s for each turn.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where reply.wav and session.jsonl go.")] = Path(
         "demo-out"
     ),
@@ -42,20 +49,25 @@ def demo(
     """A spoken conversation, one reply of it cut off.
 
     It is held with a local server, which fails in the middle of the third answer. Takes about half a
-    minute. The exit code is 0 only if every reply ended as expected.
+    minute, with another model a minute and a half at most. The exit code is 0 only if every reply ended
+    as expected.
     """
     if util.find_spec("livekit") is None or util.find_spec("livekit.agents") is None:
         _refuse("the demo needs LiveKit Agents: install rejoinder with its extra [livekit]")
     from rejoinder.demo.hold import check, hold
 
     try:
-        check(live=live)
+        check(live=live, client=client)
         out.mkdir(parents=True, exist_ok=True)
     except ConfigurationError as error:
         _refuse(error.message)
     except OSError as error:
         _refuse(f"--out {out}: {error.strerror}; name a directory that can be written to")
-    if not asyncio.run(hold(out, Console(), live=live)):
+    try:
+        good = asyncio.run(hold(out, Console(), live=live, client=client))
+    except ConfigurationError as error:
+        _refuse(error.message)
+    if not good:
         raise typer.Exit(1)
 
 
