@@ -8,6 +8,8 @@ from hypothesis import settings
 
 from tests.house.network import refuse_outside
 
+pytest_plugins = ["pytester"]  # for the examples of the documentation
+
 sys.addaudithook(refuse_outside)
 
 # Derandomized: a run finds what the last run found. Widen a search by hand with

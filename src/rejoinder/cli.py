@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from importlib import metadata, util
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,7 +13,12 @@ from rich.console import Console
 
 from rejoinder.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # one of them may be a key
+)
 
 
 def _version(wanted: bool) -> None:
@@ -35,6 +41,13 @@ def demo(
     live: Annotated[
         bool, typer.Option("--live", help="With OpenAI itself (needs OPENAI_API_KEY), no fault.")
     ] = False,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="Another LiveKit realtime model instead of ours, 15 s for each turn.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where reply.wav and session.jsonl go.")] = Path(
         "demo-out"
     ),
@@ -42,20 +55,25 @@ def demo(
     """A spoken conversation, one reply of it cut off.
 
     It is held with a local server, which fails in the middle of the third answer. Takes about half a
-    minute. The exit code is 0 only if every reply ended as expected.
+    minute, with another model a minute and a half at most. The exit code is 0 only if every reply ended
+    as expected.
     """
     if util.find_spec("livekit") is None or util.find_spec("livekit.agents") is None:
         _refuse("the demo needs LiveKit Agents: install rejoinder with its extra [livekit]")
     from rejoinder.demo.hold import check, hold
 
     try:
-        check(live=live)
+        check(live=live, client=client)
         out.mkdir(parents=True, exist_ok=True)
     except ConfigurationError as error:
         _refuse(error.message)
     except OSError as error:
         _refuse(f"--out {out}: {error.strerror}; name a directory that can be written to")
-    if not asyncio.run(hold(out, Console(), live=live)):
+    try:
+        good = asyncio.run(hold(out, Console(), live=live, client=client))
+    except ConfigurationError as error:
+        _refuse(error.message)
+    if not good:
         raise typer.Exit(1)
 
 
@@ -93,6 +111,73 @@ def faults(
         raise typer.Exit(1)
 
 
+@app.command()
+def serve(
+    script: Annotated[
+        str | None, typer.Argument(metavar="SCRIPT.yaml", help="What it hears and answers.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", "-f", metavar="NAME@POINT", help="What goes wrong; any number."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="REJOINDER_SERVE_KEY", help="The only key let in; any, if not given."),
+    ] = None,
+    max_sessions: Annotated[
+        int, typer.Option(min=1, help="One more is refused with HTTP 503.")
+    ] = 64,
+    max_session_seconds: Annotated[
+        float | None, typer.Option(min=0.001, help="Then a session expires. [default: 3600]")
+    ] = None,
+    ear: Annotated[
+        str, typer.Option(help="How speech is heard: energy, or speech (a model, extra [livekit]).")
+    ] = "energy",
+    dialect: Annotated[
+        str, typer.Option(help="auto, ga, or flat: the older shape, to everybody.")
+    ] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each event.")] = False,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Say what can go wrong, and end.")
+    ] = False,
+) -> None:
+    """A Realtime server on this machine: it answers from a script, and fails where it is told to.
+
+    Shows both directions as they happen. Ctrl-C or SIGTERM closes every connection and ends it with
+    exit code 0. How scripts are written: docs/server.md.
+    """
+    from rejoinder.server.catalogue import described
+    from rejoinder.serving.hold import Wishes, hold
+
+    if list_faults:
+        for one in described():
+            print(f"{one.name:38} {one.point:24} {one.says}")
+        return
+    if key == "":
+        _refuse("--key is empty; leave it out to let any key in")
+    if max_session_seconds is not None and not math.isfinite(max_session_seconds):
+        _refuse("--max-session-seconds must be a number of seconds")
+    wishes = Wishes(
+        script=script,
+        faults=tuple(fault or ()),
+        host=host,
+        port=port,
+        key=key,
+        max_sessions=max_sessions,
+        max_session_seconds=max_session_seconds,
+        ear=ear,
+        dialect=dialect,
+        quiet=quiet,
+    )
+    try:
+        asyncio.run(hold(wishes, Console()))
+    except ConfigurationError as error:
+        _refuse(error.message)
+
+
 def _refuse(why: str) -> NoReturn:
-    typer.secho(f"rejoinder: {why}", fg="red", err=True)
+    for line in why.splitlines():
+        typer.secho(f"rejoinder: {line}", fg="red", err=True)
     raise typer.Exit(2)

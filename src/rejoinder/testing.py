@@ -1,7 +1,7 @@
 """What tests of realtime sessions need: virtual time, and a watchman at the end of every test.
 
-`rejoinder.pytest_plugin`, which is there wherever rejoinder is installed, has it as the fixtures `run`
-and `realtime_server`::
+`rejoinder.pytest_plugin`, which is there wherever rejoinder is installed, has it as the fixtures `run`,
+`realtime_server` and `live_realtime_server`. docs/testing.md has whole examples::
 
     def test_a_silent_server_is_noticed(run: Run, realtime_server: Serve) -> None:
         async def conversation() -> None:
@@ -15,6 +15,8 @@ and `realtime_server`::
 `VirtualTimeLoop` is an asyncio event loop whose clock stands still while there is anything to do and
 jumps to the next timer when there is not. Timeouts of minutes are tested in milliseconds, over real
 loopback sockets, with the same result every time.
+
+`live_server` is the same server in a thread of its own, for code that has no event loop or another one's.
 """
 
 from __future__ import annotations
@@ -28,9 +30,13 @@ import time
 import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from rejoinder.errors import ConfigurationError
+from rejoinder.server.apart import LiveServer, live_server
+from rejoinder.server.catalogue import FAULTS, HANDSHAKES
 from rejoinder.server.serve import Server
 
 if sys.platform != "win32":
@@ -38,10 +44,14 @@ if sys.platform != "win32":
     import termios
 
 __all__ = [
+    "LiveServer",
     "LoopStuck",
     "Run",
     "Serve",
+    "ServeLive",
     "VirtualTimeLoop",
+    "every_fault",
+    "live_server",
     "run_virtual",
 ]
 
@@ -275,3 +285,31 @@ def _describe(context: dict[str, Any]) -> str:
 
 Serve: TypeAlias = Callable[..., AbstractAsyncContextManager[Server]]
 """The type of the `realtime_server` fixture: `rejoinder.server.serve.serve`, and its arguments."""
+
+
+# -- a server for code with another loop, or none --
+
+
+class ServeLive(Protocol):
+    """The type of the `live_realtime_server` fixture: `live_server`, and its arguments."""
+
+    def __call__(
+        self, script: Any = None, **options: Any
+    ) -> AbstractContextManager[LiveServer]: ...
+
+
+# -- faults --
+
+
+def every_fault(*patterns: str) -> list[str]:
+    """The names of all faults that a pattern such as ``close-*`` matches; without patterns, of all.
+
+    For ``pytest.mark.parametrize("fault", every_fault("close-*", "silence-*"))``. Raises
+    `ConfigurationError` for a pattern that matches none: a fault that is gone must not go unnoticed.
+    """
+    known = [*FAULTS, *HANDSHAKES]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise ConfigurationError(f"no fault has a name like {pattern!r}")
+    wanted = patterns or ("*",)
+    return [name for name in known if any(fnmatchcase(name, pattern) for pattern in wanted)]

@@ -28,11 +28,8 @@ FUNCTION_LINES = 30
 FILE_LINES = 450
 CLASS_FIELDS = 12
 
-PURE = re.compile(
-    r"src/rejoinder/(wire/|core/"
-    r"|server/(?!(serve|served|apart|listener|entrance|connection|outlet|sockets)\.py))"
-)
-"""The rooms whose time is an argument: all of the server but its aiohttp shell."""
+PURE = re.compile(r"src/rejoinder/(wire/|core/|server/(?!serve\.py|apart\.py|shell/))")
+"""The rooms whose time is an argument: all of the server but its shell."""
 
 IMPURE = frozenset(
     "asyncio concurrent datetime logging multiprocessing os random secrets select selectors socket"
@@ -60,8 +57,11 @@ INNER_IMPORTS = {
     ("src/rejoinder/cli.py", "demo"): "only this verb needs the livekit extra",
     ("src/rejoinder/cli.py", "faults"): "only this verb needs the server and what is driven",
     ("src/rejoinder/conformance/clients.py", "_imported"): "clients of others are loaded by name",
+    ("src/rejoinder/server/ears.py", "_speech"): "only this ear needs the livekit extra",
+    ("src/rejoinder/cli.py", "serve"): "only this verb needs aiohttp",
     ("src/rejoinder/pytest_plugin.py", "run"): "every pytest run loads the plugin",
     ("src/rejoinder/pytest_plugin.py", "realtime_server"): "every pytest run loads the plugin",
+    ("src/rejoinder/pytest_plugin.py", "live_realtime_server"): "every pytest run loads the plugin",
 }
 
 GLOSSARY = {

@@ -19,7 +19,7 @@ from rejoinder.server.catalogue import point
 from rejoinder.server.faults import Fault
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import Server, serve
-from rejoinder.server.served import ServedSession
+from rejoinder.server.shell.served import ServedSession
 from rejoinder.server.strikes import under_another_id
 from rejoinder.wire.client_events import ClientEventBase, ResponseCancel
 

@@ -7,8 +7,9 @@ import json
 from typing import Any, TypeVar
 
 from rejoinder.server.core import EarMaker, Session, Terms
+from rejoinder.server.ears import energy_ear
 from rejoinder.server.effects import Effect, Send
-from rejoinder.server.engines import Ear, ScriptedVoice
+from rejoinder.server.engines import ScriptedVoice
 from rejoinder.server.fault_line import FaultLine
 from rejoinder.server.faults import type_of
 from rejoinder.server.handshake_faults import AnyFault
@@ -17,16 +18,10 @@ from rejoinder.server.inputs import Input, Opened, Received, Tick
 from rejoinder.server.peer import Peer
 from rejoinder.server.reading import read
 from rejoinder.server.script import Script
-from rejoinder.server.settings import Json
-from rejoinder.server.vad import EnergyVad, settings_of
 from rejoinder.wire.response import ErrorBody
 from rejoinder.wire.server_events import Error, ServerEvent
 
 T = TypeVar("T")
-
-
-def energy_ear(rate: int, turn_detection: Json, at_ms: int) -> Ear:
-    return EnergyVad(rate, settings_of(turn_detection), at_ms)
 
 
 class Desk:

@@ -27,6 +27,7 @@ def message(role: str = "user", *content: dict[str, Any]) -> dict[str, Any]:
 
 
 TEXT = {"type": "input_text", "text": "hello"}
+PICTURE = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
 
 
 # -- creating --
@@ -72,9 +73,8 @@ def test_an_unknown_predecessor_is_refused() -> None:
     "item",
     [
         message("system", TEXT),
-        message("user", TEXT, {"type": "input_image", "image_url": "data:image/png;base64,AA=="}),
+        message("user", TEXT, {**PICTURE, "detail": "high"}),
         message("assistant", {"type": "output_text", "text": "Hi."}),
-        {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
         {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"},
     ],
 )
@@ -110,6 +110,11 @@ def test_what_a_client_may_say(item: dict[str, Any]) -> None:
             "invalid_value",
             "item.content[0].image_url",
         ),
+        (
+            message("user", {**PICTURE, "detail": "exquisite"}),
+            "invalid_value",
+            "item.content[0].detail",
+        ),
         ({**message("user", TEXT), "id": "x" * 33}, "string_above_max_length", "item.id"),
         ({**message("user", TEXT), "id": "no spaces"}, "invalid_value", "item.id"),
         ({"type": "function_call", "name": "f"}, "missing_required_parameter", "item.arguments"),
@@ -117,6 +122,11 @@ def test_what_a_client_may_say(item: dict[str, Any]) -> None:
             {"type": "function_call", "name": "f", "arguments": "", "call_id": "c" * 33},
             "string_above_max_length",
             "item.call_id",
+        ),
+        (
+            {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
+            "invalid_value",
+            "item.approval_request_id",
         ),
         (
             {"type": "function_call_output", "output": ""},
@@ -238,6 +248,14 @@ def test_truncation_beyond_the_end_is_refused() -> None:
     assert (error.code, error.param) == ("invalid_value", "audio_end_ms")
     assert error.message == "Audio content of 400ms is already shorter than 401ms"
     assert len(truncate(desk, item_id, 400)) == 1
+
+
+def test_an_answer_has_one_part_to_truncate() -> None:
+    desk, item_id = spoken()
+    error = refusal(
+        desk.say("conversation.item.truncate", item_id=item_id, content_index=1, audio_end_ms=100)
+    )
+    assert (error.code, error.param) == ("invalid_value", "content_index")
 
 
 def test_only_what_the_model_said_can_be_truncated() -> None:

@@ -78,6 +78,15 @@ def test_any_number_runs_beside_it_and_stays_out_of_the_conversation() -> None:
         ({"metadata": {"k" * 65: ""}}, "string_above_max_length", "response.metadata"),
         ({"tools": [{}]}, "missing_required_parameter", "response.tools[0].type"),
         ({"temperature": 0.8}, "unknown_parameter", "response.temperature"),
+        ({"tool_choice": "maybe"}, "invalid_value", "response.tool_choice"),
+        ({"prompt": {}}, "missing_required_parameter", "response.prompt.id"),
+        ({"reasoning": {"effort": "low"}}, "unknown_parameter", "response.reasoning"),
+        ({"audio": {"output": {"speed": 1.1}}}, "unknown_parameter", "response.audio.output.speed"),
+        (
+            {"audio": {"input": {"format": {"type": "audio/pcm"}}}},
+            "unknown_parameter",
+            "response.audio.input",
+        ),
         (
             {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 8000}}}},
             "integer_below_min_value",
@@ -281,6 +290,12 @@ def test_without_a_script_it_echoes() -> None:
         ('{"type":"conversation.item.delete","item_id":7}', "invalid_type", "item_id"),
         ('{"type":"input_audio_buffer.append","audio":"**"}', "invalid_value", "audio"),
         ('{"type":"input_audio_buffer.append"}', "missing_required_parameter", "audio"),
+        ('{"type":"input_audio_buffer.append","audio":"","rate":8}', "unknown_parameter", "rate"),
+        (
+            '{"type":"conversation.item.truncate","item_id":"i","content_index":0,"audio_end_ms":-1}',
+            "integer_below_min_value",
+            "audio_end_ms",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_answered_and_harms_nothing(
@@ -296,6 +311,15 @@ def test_what_cannot_be_read_is_named_if_it_has_an_id() -> None:
     desk = Desk()
     for members in ({"type": "nonsense"}, {"type": "response.cancel", "response_id": 7}):
         assert refusal(desk.frame(json.dumps({**members, "event_id": "c7"}))).event_id == "c7"
+
+
+def test_an_append_holds_fifteen_mebibytes() -> None:
+    desk = Desk()
+    desk.manual()
+    most = base64_of(bytes(15 * 1024 * 1024))
+    assert desk.say("input_audio_buffer.append", audio=most) == []
+    error = refusal(desk.say("input_audio_buffer.append", audio=f"{most}AAAA", event_id="c1"))
+    assert (error.code, error.param, error.event_id) == ("string_above_max_length", "audio", "c1")
 
 
 def test_an_event_id_has_an_end() -> None:

@@ -133,6 +133,12 @@ def test_an_intent_makes_a_listening_session() -> None:
         (Upgrade(MODEL, {}, ["realtime"]), None, 3000, "invalid_request_error"),
         (Upgrade({}, KEY), "missing_model", 4000, "invalid_request_error.missing_model"),
         (
+            Upgrade({"model": "gpt-4o-transcribe"}, KEY),
+            "invalid_model",
+            4000,
+            "invalid_request_error.invalid_model",
+        ),
+        (
             Upgrade({"intent": "mischief"}, KEY),
             "invalid_intent",
             4000,

@@ -7,7 +7,7 @@ import pytest
 
 from rejoinder.server.audio import SPEECH
 from rejoinder.server.beats import OpenItem
-from rejoinder.server.drafts import Draft, Stage
+from rejoinder.server.drafts import Stage, draft_of
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.script import Call, Pause, Refuse, Script, Speech, Stop, Text, Turn
 from rejoinder.wire import server_events as events
@@ -252,7 +252,7 @@ def test_what_was_not_opened_is_not_closed() -> None:
 
 @pytest.mark.parametrize("beat", [OpenItem(), OpenItem("weather")])
 def test_an_item_cut_before_its_first_part_or_argument_closes_only_itself(beat: OpenItem) -> None:
-    draft = Draft(Stage(CountingIds(), SPEECH, None), "resp_1", 0, beat)
+    draft = draft_of(Stage(CountingIds(), SPEECH, None), "resp_1", 0, beat)
     assert types(draft.begin()) == ["response.output_item.added"]
     item, told = draft.close("incomplete")
     assert types(told) == ["response.output_item.done"]

@@ -15,7 +15,8 @@ from rejoinder.server.core import Terms
 from rejoinder.server.faults import Fault, Point
 from rejoinder.server.reading import Unreadable
 from rejoinder.server.script import Prompt, Reply, Script, Speech, Text, Turn
-from rejoinder.server.serve import LARGEST_FRAME, Server, serve
+from rejoinder.server.serve import Server, serve
+from rejoinder.server.shell.host import LARGEST_FRAME
 from rejoinder.server.strikes import raw
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import InputAudioBufferAppend, ResponseCancel, ResponseCreate

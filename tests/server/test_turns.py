@@ -11,7 +11,7 @@ from rejoinder.server.script import Refuse, Script, Speech, Text, Turn
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import ContentPart
 from rejoinder.wire.response import StatusDetails
-from rejoinder.wire.transcription import TranscriptionTokenDetails, TranscriptionUsage
+from rejoinder.wire.transcription import LogProb, TranscriptionTokenDetails, TranscriptionUsage
 from tests.server.desk import Desk, every, only, refusal, types
 from tests.server.signals import joined, silence, vowel
 
@@ -221,6 +221,14 @@ def test_repeating_the_settings_does_not_lose_the_turn_but_changing_them_does() 
     assert types(desk.hear(SILENT)) == []
 
 
+def test_what_follows_a_turn_may_change_in_the_midst_of_it() -> None:
+    desk = Desk()
+    detection(desk, create_response=False)
+    desk.hear(SPOKEN[: 48 * 1000])
+    detection(desk, create_response=True, interrupt_response=False, idle_timeout_ms=5000)
+    assert types(desk.hear(SPOKEN[48 * 1000 :])) == [*TURN[1:], "response.created"]
+
+
 def test_telephone_sound_is_heard() -> None:
     desk = Desk()
     desk.configure(
@@ -262,6 +270,32 @@ def test_a_transcript_comes_in_pieces_and_whole() -> None:
     )
     item = next(item for item in desk.session.conversation.items() if item.id == item_id)
     assert item.content == [ContentPart(type="input_audio", transcript="What time is it?")]
+
+
+def test_a_transcript_says_how_sure_it_is_if_it_should() -> None:
+    desk = Desk(Script(Turn("Ça va?", Text("Oui."))))
+    transcribing(desk, "gpt-4o-transcribe")
+    desk.configure(include=["item.input_audio_transcription.logprobs"])
+    desk.hear(SPOKEN)
+    told = desk.run()
+    pieces = every(events.ConversationItemInputAudioTranscriptionDelta, told)
+    whole = only(events.ConversationItemInputAudioTranscriptionCompleted, told)
+    first = LogProb(token="Ça", logprob=0.0, bytes=[0xC3, 0x87, 0x61])
+    assert pieces[0].logprobs == [first]
+    assert whole.logprobs == [first, LogProb(token=" va?", logprob=0.0, bytes=list(b" va?"))]
+    desk.configure(include=None)
+    desk.hear(SPOKEN)
+    assert (
+        only(events.ConversationItemInputAudioTranscriptionCompleted, desk.run()).logprobs is None
+    )
+
+
+def test_a_model_that_tells_speakers_apart_hears_one() -> None:
+    desk = Desk(Script(Turn("Hello there.", Text("Hi."))))
+    transcribing(desk, "gpt-4o-transcribe-diarize")
+    desk.hear(SPOKEN)
+    segment = only(events.ConversationItemInputAudioTranscriptionSegment, desk.run())
+    assert (segment.text, segment.start, segment.end) == ("Hello there.", 0.0, 1.6)
 
 
 def test_whisper_says_it_in_one_piece_and_counts_seconds() -> None:

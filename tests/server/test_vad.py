@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rejoinder.server.vad import EnergyVad, VadSettings, loudness_db, settings_of
+from rejoinder.server.gate import VadSettings, settings_of
+from rejoinder.server.vad import EnergyVad, loudness_db
 from tests.server.signals import hiss, joined, mixed, rumble, silence, vowel
 
 DATA = Path(__file__).parent.parent / "data"

@@ -16,8 +16,7 @@ from rejoinder.conformance.cells import GIVEN_UP, Cell
 from rejoinder.conformance.driver import ERROR, Driver, Heard
 from rejoinder.conformance.judge import BEFORE, CLOSE, NEXT, OPEN, Step
 from rejoinder.conformance.scenarios import PARKING, Act
-from rejoinder.server.apart import ServerApart
-from rejoinder.server.serve import serve
+from rejoinder.server.apart import LiveServer, live_server
 
 _CLOSING = 10.0
 
@@ -35,18 +34,17 @@ def hold(
     """
     logging.disable()
     faults = () if cell.scenario.before else cell.case.faults
-    apart = ServerApart(lambda: serve(scenarios.script(), faults=faults))
-    with apart as server:
-        asyncio.run(_held(_Talk(make(server.url), tell), cell, apart, given_up))
+    with live_server(scenarios.script(), faults=faults) as server:
+        asyncio.run(_held(_Talk(make(server.url), tell), cell, server, given_up))
 
 
-async def _held(talk: _Talk, cell: Cell, apart: ServerApart, given_up: float) -> None:
+async def _held(talk: _Talk, cell: Cell, server: LiveServer, given_up: float) -> None:
     talk.bound(given_up)
     await talk.open()
     await talk.acts(cell.scenario.before, BEFORE)
     if cell.scenario.before:
         for fault in cell.case.faults:
-            apart.do(lambda server, fault=fault: server.arm(fault))  # type: ignore[misc]
+            server.arm(fault)
     await talk.acts(cell.scenario.acts, together=cell.scenario.together)
     await talk.acts((Act("ask", PARKING),), NEXT)
     await talk.close()

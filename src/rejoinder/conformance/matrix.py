@@ -1,16 +1,19 @@
 """The matrix: each cell in a process of its own, forked from one that has everything loaded.
 
-A cell cannot outstay its time: whatever its client does, its process is killed then.
+A cell cannot outstay its time: whatever its client does, its process is killed then. The warm process
+does the forking and the killing, so that the caller may have threads, and several clients after one
+another do not get into each other's way.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkContext
 from multiprocessing.process import BaseProcess
 
 import msgspec
@@ -42,6 +45,16 @@ class Result(msgspec.Struct, frozen=True):
         return self.verdict is Verdict.SETTLED
 
 
+class _Order(msgspec.Struct, frozen=True):
+    """What the warm process is to do. ``lasting``: seconds after which a cell is killed."""
+
+    client: Client
+    cells: tuple[Cell, ...]
+    at_a_time: int
+    given_up: float
+    lasting: float
+
+
 def run(
     client: Client,
     cells: Iterable[Cell],
@@ -53,30 +66,44 @@ def run(
     """Runs the cells, so many at a time, and yields each result as it comes.
 
     What has no end after ``given_up`` seconds is a hang; a process that has none ``grace`` seconds later
-    is killed.
-
-    Every process is gone when the iteration has ended, also when it is ended early. Raises
+    is killed. Every process is gone when the iteration has ended, also when it is ended early. Raises
     `ConfigurationError` on a system that cannot fork.
     """
-    context = _warm(client)
-    waiting, running = deque(cells), _Running(context, client, given_up, given_up + grace)
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_a_time:
-                running.start(waiting.popleft())
-            yield from running.ended()
-    finally:
-        running.kill()
-
-
-def _warm(client: Client) -> ForkServerContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if "fork" not in multiprocessing.get_all_start_methods():
         raise ConfigurationError(
             "the matrix forks its cells, which this system cannot: use Linux or macOS"
         )
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([held_cell.__name__, *client.modules])
-    return context
+    order = _Order(client, tuple(cells), at_a_time, given_up, given_up + grace)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    warm = context.Process(target=_keep_warm, args=(theirs, order))
+    warm.start()
+    theirs.close()
+    try:
+        for _ in order.cells:
+            yield ours.recv()
+    except EOFError:
+        raise RuntimeError(f"the process that runs {client.name} has died") from None
+    finally:
+        ours.close()
+        warm.join()
+
+
+def _keep_warm(pipe: Connection, order: _Order) -> None:
+    """In the warm process, until all is done or the other end of the pipe is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted closes the pipe
+    order.client.load()
+    waiting, running = deque(order.cells), _Running(order, pipe)
+    try:
+        while waiting or running:
+            while waiting and len(running) < order.at_a_time:
+                running.start(waiting.popleft())
+            for result in running.ended():
+                pipe.send(result)
+    except (EOFError, ConnectionError):
+        return  # nobody wants to know any more
+    finally:
+        running.kill()
 
 
 class _Held:
@@ -119,15 +146,12 @@ class _Held:
 
 
 class _Running:
-    """The cells under way."""
+    """The cells under way. ``leash``: readable when whoever wants them is gone."""
 
-    def __init__(
-        self, context: ForkServerContext, client: Client, given_up: float, lasting: float
-    ) -> None:
-        self._context = context
-        self._client = client
-        self._given_up = given_up
-        self._lasting = lasting
+    def __init__(self, order: _Order, leash: Connection) -> None:
+        self._context: ForkContext = multiprocessing.get_context("fork")
+        self._order = order
+        self._leash = leash
         self._held: list[_Held] = []
 
     def __len__(self) -> int:
@@ -135,16 +159,20 @@ class _Running:
 
     def start(self, cell: Cell) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
-        what = (theirs, self._client, cell, self._given_up)
+        what = (theirs, self._order.client, cell, self._order.given_up)
         process = self._context.Process(target=_hold, args=what, daemon=True)
         process.start()
         theirs.close()
-        self._held.append(_Held(cell, process, ours, self._lasting))
+        self._held.append(_Held(cell, process, ours, self._order.lasting))
 
     def ended(self) -> list[Result]:
-        """Those that have ended by now; waits for something to happen."""
+        """Those that have ended by now; waits for something to happen. Raises `EOFError` when nobody
+        waits for them any more."""
         soonest = min(held.killed_at for held in self._held)
-        ready = wait([held.pipe for held in self._held], max(soonest - time.monotonic(), 0.0))
+        pipes = [self._leash, *(held.pipe for held in self._held)]
+        ready = wait(pipes, max(soonest - time.monotonic(), 0.0))
+        if self._leash in ready:
+            raise EOFError
         now = time.monotonic()
         over = [
             held

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -211,11 +211,53 @@ class Captions(TextOutput):
             self._on_line(self.lines[-1])
 
 
+class Late(TimeoutError):
+    """Something took longer than it may; the message says what, and how long that is."""
+
+
+async def in_time(doing: Awaitable[object], limit: float, what: str) -> None:
+    """Waits for it, ``limit`` seconds at most: then it is cancelled, and `Late` is raised."""
+    bound = asyncio.timeout(limit)
+    try:
+        async with bound:
+            await doing
+    except TimeoutError as error:
+        if bound.expired():
+            raise Late(f"{what} within {limit:g} s") from error
+        raise
+
+
+async def close(
+    closing: Awaitable[object],
+    limit: float,
+    what: str,
+    trouble: Callable[[str], None] | None = None,
+) -> None:
+    """Waits for it, ``limit`` seconds at most. What goes wrong, ``what`` first, is told to ``trouble``; if
+    there is nobody to tell it to, it is raised."""
+    try:
+        await in_time(closing, limit, what)
+    except Exception as error:  # models of others raise here, and LiveKit lets them: it is told
+        if trouble is None:
+            raise
+        trouble(str(error) if isinstance(error, Late) else f"{what}: {error}")
+
+
 @contextlib.asynccontextmanager
 async def conversation(
-    agent: Agent, model: llm.RealtimeModel, *, ear: Ear, mouth: Mouth, captions: Captions
+    agent: Agent,
+    model: llm.RealtimeModel,
+    *,
+    ear: Ear,
+    mouth: Mouth,
+    captions: Captions,
+    patience: float = 30.0,
+    trouble: Callable[[str], None] | None = None,
 ) -> AsyncIterator[AgentSession[Any]]:
     """A started `AgentSession` between these devices; closed at the end, whatever happens.
+
+    It may take ``patience`` seconds to start, and again to close. Raises `Late` when it does not start
+    in time. What goes wrong at its close is raised as well, unless there is a ``trouble`` to tell it to.
 
     The model's own turn detection is used: no local voice activity detector is loaded, and LiveKit's
     pause for echo cancellers at the beginning (which would discard the first question) is off.
@@ -232,11 +274,12 @@ async def conversation(
     session.input.audio = ear
     session.output.audio = mouth
     session.output.transcription = captions
-    await session.start(agent, record=False)
     try:
+        started = session.start(agent, record=False)
+        await in_time(started, patience, "The agent's session did not start")
         yield session
     finally:
-        await session.aclose()
+        await close(session.aclose(), patience, "The agent's session did not close", trouble)
 
 
 def _frame(samples: bytes) -> rtc.AudioFrame:

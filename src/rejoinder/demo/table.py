@@ -8,9 +8,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rejoinder.demo.watch import Reply, Watch
+from rejoinder.demo.reply import ENDED, INTERRUPTED, Reply
+from rejoinder.demo.watch import Watch
 
-_COLOURS = {"Completed": "green", "Cancelled": "yellow", "Incomplete": "yellow"}
+_COLOURS = {
+    "Completed": "green",
+    ENDED: "green",
+    "Cancelled": "yellow",
+    "Incomplete": "yellow",
+    INTERRUPTED: "yellow",
+}
 
 
 def drawn(watch: Watch, expected: list[str] | None) -> Table:
@@ -29,12 +36,11 @@ def drawn(watch: Watch, expected: list[str] | None) -> Table:
 
 def as_expected(watch: Watch, expected: list[str]) -> bool:
     """Whether every reply ended as it should, and there was none too many or too few."""
-    return [outcome_name(reply) for reply in watch.replies] == expected
-
-
-def outcome_name(reply: Reply) -> str:
-    """The name of its outcome; empty while there is none."""
-    return type(reply.outcome).__name__ if reply.outcome is not None else ""
+    ends = [reply.end for reply in watch.replies]
+    return len(ends) == len(expected) and all(
+        end is not None and end.name == end.wanted(outcome)
+        for end, outcome in zip(ends, expected, strict=True)
+    )
 
 
 def _cells(
@@ -50,13 +56,12 @@ def _cells(
 
 
 def _outcome(number: int, reply: Reply, expected: list[str] | None) -> Text:
-    name = outcome_name(reply)
-    if not name:
+    end = reply.end
+    if end is None:
         return Text("speaking" if reply.first_audio_at else "waiting", style="dim")
-    wanted = expected[number] if expected and number < len(expected) else name
-    if name != wanted:
-        return Text(f"{name}, not {wanted}", style="bold red")
-    return Text(name, style=_COLOURS.get(name, "red"))
+    if expected and number < len(expected) and end.name != end.wanted(expected[number]):
+        return Text(f"{end.name}, not {end.wanted(expected[number])}", style="bold red")
+    return Text(end.name, style=_COLOURS.get(end.name, "red"))
 
 
 def _ms(seconds: float | None) -> str:
@@ -66,11 +71,9 @@ def _ms(seconds: float | None) -> str:
 
 
 def _words(reply: Reply) -> str:
-    if reply.outcome is None:
+    end = reply.end
+    if end is None:
         return ""
-    said = reply.outcome.delivered.text
-    if not reply.outcome.ok:
-        return reply.outcome.describe() + (f' (after "{said.strip()}")' if said else "")
-    if reply.calls:
-        return "calls " + ", ".join(reply.calls)
-    return said
+    if end.why:
+        return end.why + (f' (after "{end.said.strip()}")' if end.said else "")
+    return "calls " + ", ".join(end.calls) if end.calls else end.said

@@ -3,68 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from livekit.agents import llm
 
-from rejoinder.core.outcomes import Outcome
+from rejoinder.demo.overheard import Overheard
+from rejoinder.demo.reply import NO_REPLY, End, Reply, told
 
 _FAULTS = frozenset({"response.error", "response.failed", "error"})
-
-
-class Reply:
-    """One reply. Moments are of the loop's clock, None where it did not happen.
-
-    ``turn`` counts the user's questions from 0. ``asked_at``: when the question had been spoken.
-    """
-
-    def __init__(self, response_id: str, turn: int, asked_at: float) -> None:
-        self.response_id = response_id
-        self.turn = turn
-        self.asked_at = asked_at
-        self.first_audio_at: float | None = None
-        self.fault_at: float | None = None
-        self.settled_at: float | None = None
-        self.outcome: Outcome | None = None
-
-    @property
-    def first_audio_s(self) -> float | None:
-        """Seconds from the end of the question to the first audio of this reply."""
-        return None if self.first_audio_at is None else self.first_audio_at - self.asked_at
-
-    @property
-    def fault_to_settled_s(self) -> float | None:
-        """Seconds from the fault to the moment at which the caller had the outcome."""
-        if self.fault_at is None or self.settled_at is None:
-            return None
-        return self.settled_at - self.fault_at
-
-    @property
-    def calls(self) -> list[str]:
-        """The names of the tools that it called."""
-        return [call.name for call in self.outcome.delivered.function_calls] if self.outcome else []
 
 
 class Watch:
     """Listens to one realtime session.
 
-    ``heard``: what the server understood, by turn. ``error``: what the session died of, if it did.
+    ``answers``: what the server says in each turn, if that is known. ``heard``: what the server
+    understood, by turn. ``error``: what the session died of, if it did. ``trouble``: what
+    else went wrong with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Sequence[str] | None = None) -> None:
         self.error: object = None
+        self.trouble: list[str] = []
         self.replies: list[Reply] = []
         self.heard: dict[int, str] = {}
         self.turn = 0
         self.asked_at = 0.0
         self.news = asyncio.Event()
+        self._answers = answers
+        self._overheard: list[Overheard] = []
+        self._loose: dict[int, list[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def follow(self, model: llm.RealtimeModel) -> None:
+        """Listens to every session that the model makes; nothing else about it differs."""
+        make = model.session
+
+        def session(**options: Any) -> llm.RealtimeSession[Any]:
+            made = make(**options)
+            self.attach(made)
+            return made
+
+        model.session = session  # type: ignore[method-assign]
 
     def attach(self, session: llm.RealtimeSession[Any]) -> None:
         """Listens from now on."""
         session.on("generation_created", self._created)
         session.on("input_audio_transcription_completed", self._transcribed)
         session.on("openai_server_event_received", self._received)
+        session.on("error", self._told)
 
     def asked(self, turn: int, now: float) -> None:
         """The question of this turn has been spoken."""
@@ -79,20 +66,48 @@ class Watch:
     def answered(self, turn: int) -> bool:
         """Whether the last reply of a turn has ended and called no tool: no other will follow."""
         replies = self.of(turn)
-        return bool(replies) and replies[-1].outcome is not None and not replies[-1].calls
+        return bool(replies) and replies[-1].end is not None and not replies[-1].calls
+
+    def give_up(self, turn: int, limit: float) -> None:
+        """The turn's time, ``limit`` seconds, is over: what has not ended by now gets no other end."""
+        replies = self.of(turn)
+        if not replies or replies[-1].calls:
+            missing = Reply(None, turn, self.asked_at)
+            errors = told(self._loose.get(turn, [])) or "no error"
+            missing.end = End(NO_REPLY, why=f"nothing within {limit:g} s, {errors}")
+            self.replies.append(missing)
+        for reply in replies:
+            reply.give_up(limit)
 
     def _created(self, event: Any) -> None:
         reply = Reply(event.response_id, self.turn, self.asked_at)
         self.replies.append(reply)
-        task = asyncio.ensure_future(self._settled(reply, event))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        outcome = getattr(event, "outcome", None)
+        if outcome is None:
+            self._overheard.append(Overheard(reply, event, self._answer(), self.news.set))
+        else:
+            task = asyncio.ensure_future(self._settled(reply, outcome))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         self.news.set()
 
-    async def _settled(self, reply: Reply, event: Any) -> None:
-        reply.outcome = await event.outcome
-        reply.settled_at = asyncio.get_running_loop().time()
+    def _answer(self) -> str | None:
+        return self._answers[self.turn] if self._answers else None
+
+    async def _settled(self, reply: Reply, outcome: Any) -> None:
+        end = End.of(await outcome)
+        reply.settle(end, asyncio.get_running_loop().time())
         self.news.set()
+
+    def _told(self, event: llm.RealtimeModelError) -> None:
+        """An error is about the replies that are running; else about the turn's last one, if any."""
+        of_turn = [one for one in self._overheard if one.reply.turn == self.turn]
+        running = [one for one in self._overheard if one.reply.end is None]
+        about = running or of_turn[-1:]
+        for one in about:
+            one.told(event.error, fatal=not event.recoverable)
+        if not about:
+            self._loose.setdefault(self.turn, []).append(str(event.error))
 
     def _transcribed(self, event: llm.InputTranscriptionCompleted) -> None:
         self.heard[self.turn] = event.transcript
@@ -100,7 +115,7 @@ class Watch:
 
     def _received(self, event: dict[str, Any]) -> None:
         now = asyncio.get_running_loop().time()
-        running = [reply for reply in self.replies if reply.outcome is None]
+        running = [reply for reply in self.replies if reply.end is None]
         if event["type"] in _FAULTS:
             for reply in running:
                 reply.fault_at = reply.fault_at or now

@@ -1,62 +1,102 @@
-"""A server in a thread of its own, for what has no loop, another one, or one that may be blocked."""
+"""A server in a thread and a loop of its own: for code with another loop, or none, or one that blocks."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+import contextlib
+import functools
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from rejoinder.server.serve import Server
+from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.reading import Unreadable
+from rejoinder.server.serve import Server, serve
+from rejoinder.server.shell.served import ServedSession
+from rejoinder.wire.client_events import ClientEvent
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ClientEvent | Unreadable)
 
 
-class ServerApart:
-    """Runs a server while the block is entered; leaving it waits until nothing of it runs any more.
+class LiveServer:
+    """A server in a thread and an event loop of its own. Its time is real.
 
-    ``serving`` makes it: a function that returns `serve(...)`. What that raises comes out of the block.
+    ``url``: the ``base_url`` for clients. Its methods may be called from any thread but its own.
     """
 
-    def __init__(self, serving: Callable[[], AbstractAsyncContextManager[Server]]) -> None:
-        self._serving = serving
-        self._started: Future[Server] = Future()
-        self._loop: asyncio.AbstractEventLoop
-        self._over: asyncio.Event
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="realtime server", daemon=True)
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = server.url
+        self._server = server
+        self._loop = loop
 
-    def __enter__(self) -> Server:
-        self._thread.start()
-        return self._started.result()
+    @property
+    def sessions(self) -> list[ServedSession]:
+        """Every session so far. What they hold may still grow; `wait_for` waits until it is there."""
+        return list(self._server.sessions)
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._started.exception() is None:
-            self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-        if self._failure is not None and error is None:
-            raise self._failure
+    def arm(self, fault: AnyFault | str) -> None:
+        """Arms one more fault, from now on. Raises `ConfigurationError` when there is none of that name."""
 
-    def do(self, function: Callable[[Server], T]) -> T:
-        """Calls ``function`` with the server, in the server's thread, and returns its result."""
+        async def arm() -> None:
+            self._server.arm(fault)
 
-        async def called() -> T:
-            return function(self._started.result())
+        self._ask(arm(), 10.0)
 
-        return asyncio.run_coroutine_threadsafe(called(), self._loop).result()
+    def wait_for(
+        self, kind: type[E], count: int = 1, *, session: int = 0, within: float = 10.0
+    ) -> E:
+        """The ``count``-th client event of this type in a session (from 0), as soon as it has come.
 
-    def _run(self) -> None:
+        Raises `TimeoutError` after ``within`` seconds, `ConnectionError` when the session ends without it,
+        `IndexError` when there is no such session.
+        """
+
+        async def wait() -> E:
+            return await self._server.sessions[session].wait_for(kind, count)
+
+        return self._ask(wait(), within)
+
+    def wait_closed(self, *, session: int = 0, within: float = 10.0) -> int:
+        """The close code of a session (from 0), as soon as it has ended. Raises as `wait_for` does."""
+
+        async def wait() -> int:
+            return await self._server.sessions[session].wait_closed()
+
+        return self._ask(wait(), within)
+
+    def _ask(self, question: Coroutine[Any, Any, T], within: float) -> T:
+        bounded = asyncio.wait_for(question, within)
+        return asyncio.run_coroutine_threadsafe(bounded, self._loop).result()
+
+
+@contextlib.contextmanager
+def live_server(script: Any = None, **options: Any) -> Iterator[LiveServer]:
+    """Serves from a thread until the block is left; by then the thread has ended.
+
+    Takes what `rejoinder.server.serve.serve` takes, and raises what it raises: `OSError` when the address
+    cannot be had, `ConfigurationError` for a wrong script or fault, and, when the block itself ended well,
+    what a script of yours raised.
+    """
+    began: Future[tuple[LiveServer, Callable[[], object]]] = Future()
+
+    async def hold() -> None:
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        async with serve(script, **options) as server:
+            end = functools.partial(loop.call_soon_threadsafe, asked.set)
+            began.set_result((LiveServer(server, loop), end))
+            await asked.wait()
+
+    with ThreadPoolExecutor(1, "realtime-server") as pool:
+        ended = pool.submit(lambda: asyncio.run(hold()))
+        either: list[Future[Any]] = [began, ended]
+        futures.wait(either, return_when=futures.FIRST_COMPLETED)
+        if not began.done():
+            ended.result()  # raises why
+        server, end = began.result()
         try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - it comes out of the block
-            self._failure = error
-            if not self._started.done():
-                self._started.set_exception(error)
-
-    async def _serve(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        async with self._serving() as server:
-            self._started.set_result(server)
-            await self._over.wait()
+            yield server
+        finally:
+            end()
+        ended.result()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from rejoinder.server.audio import Format, encode, tone
-from rejoinder.server.script import Call, Output, Pause, Speech, Text
+from rejoinder.server.script import AskApproval, Call, McpCall, Output, Pause, Speech, Text
 from rejoinder.wire.response import ErrorBody
 
 DELTA_MS = 100
@@ -18,10 +18,11 @@ _ARGUMENT_PIECE = 12
 
 
 class OpenItem(msgspec.Struct, frozen=True):
-    """An output item begins: a message, or with ``name`` a function call."""
+    """An output item begins: a message, with ``name`` a function call, or what is ``hosted``."""
 
     name: str | None = None
     call_id: str | None = None
+    hosted: McpCall | AskApproval | None = None
 
 
 class OpenPart(msgspec.Struct, frozen=True):
@@ -43,6 +44,10 @@ class AudioDelta(msgspec.Struct, frozen=True):
     delta: bytes
 
 
+class RunHosted(msgspec.Struct, frozen=True):
+    """The open hosted call has all its arguments and runs."""
+
+
 class CloseItem(msgspec.Struct, frozen=True):
     """The open item is complete, and with it its part."""
 
@@ -55,7 +60,7 @@ class End(msgspec.Struct, frozen=True):
     error: ErrorBody | None = None
 
 
-Beat: TypeAlias = OpenItem | OpenPart | Delta | AudioDelta | CloseItem | End
+Beat: TypeAlias = OpenItem | OpenPart | Delta | AudioDelta | RunHosted | CloseItem | End
 
 
 class Plan:
@@ -80,7 +85,18 @@ class Plan:
             case Speech(transcript=text) | Text(text=text):
                 self._write(text)
             case Call():
-                self._call(output)
+                self._then(OpenItem(output.name, output.call_id))
+                self._argue(output.arguments)
+                self._then(CloseItem())
+            case McpCall():
+                self._then(OpenItem(hosted=output))
+                self._argue(output.arguments)
+                self._then(RunHosted())
+                self._wait = output.lasting
+                self._then(CloseItem())
+            case AskApproval():
+                self._then(OpenItem(hosted=output))
+                self._then(CloseItem())
             case _:
                 self._then(End(output.status, output.reason, output.error))
 
@@ -119,14 +135,16 @@ class Plan:
             self._wait = _WORD_SECONDS
         self._then(CloseItem())
 
-    def _call(self, call: Call) -> None:
-        written = call.arguments
-        text = written if isinstance(written, str) else msgspec.json.encode(written).decode()
-        self._then(OpenItem(call.name, call.call_id))
+    def _argue(self, arguments: dict[str, Any] | str) -> None:
+        text = written(arguments)
         for at in range(0, len(text), _ARGUMENT_PIECE):
             self._then(Delta("arguments", text[at : at + _ARGUMENT_PIECE]))
             self._wait = _WORD_SECONDS
-        self._then(CloseItem())
+
+
+def written(arguments: dict[str, Any] | str) -> str:
+    """The arguments of a call as the text that is sent."""
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
 
 
 def split_words(text: str) -> list[str]:

@@ -11,7 +11,10 @@ from rejoinder.server import refusals
 from rejoinder.server.audio import Format
 from rejoinder.server.ids import Ids
 from rejoinder.server.refusals import Refusal
+from rejoinder.wire import server_events as events
+from rejoinder.wire import session
 from rejoinder.wire.items import ContentPart, Item
+from rejoinder.wire.server_events import ServerEvent
 
 MAX_ID_LENGTH = 32
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
@@ -89,6 +92,11 @@ class Conversation:
         self.id = conversation_id
         self._entries: list[Entry] = []
 
+    def created(self) -> ServerEvent:
+        """What tells its id."""
+        named = session.Conversation(id=self.id, object="realtime.conversation")
+        return events.ConversationCreated(conversation=named)
+
     def items(self) -> list[Item]:
         """The items in order, without audio."""
         return [entry.item for entry in self._entries]
@@ -152,12 +160,20 @@ class Conversation:
             raise refusals.duplicate_item(item.id)
         if item.type == "function_call_output":
             self._check_call(item.call_id or "")
+        if item.type == "mcp_approval_response":
+            self._check_request(item.approval_request_id or "")
         return entry_of(item, ids, form)
 
     def _check_call(self, call_id: str) -> None:
         calls = (entry.item for entry in self._entries)
         if not any(item.type == "function_call" and item.call_id == call_id for item in calls):
             raise refusals.tool_call_unknown(call_id)
+
+    def _check_request(self, item_id: str) -> None:
+        entry = self.find(item_id)
+        if entry is None or entry.item.type != "mcp_approval_request":
+            accepted = "ids of requests in the conversation"
+            raise refusals.invalid_value("item.approval_request_id", item_id, accepted)
 
 
 def entry_of(item: Item, ids: Ids, form: Format) -> Entry:
@@ -218,8 +234,16 @@ def _check_part(role: str, part: ContentPart, path: str) -> None:
     value = getattr(part, body)
     if value is None:
         raise refusals.missing(f"{path}.{body}")
-    if body == "image_url" and not value.startswith("data:image/"):
-        raise refusals.invalid_value(f"{path}.image_url", value[:40], "data URIs of PNG or JPEG")
+    if body == "image_url":
+        _check_image(part, path)
+
+
+def _check_image(part: ContentPart, path: str) -> None:
+    image_url = part.image_url or ""
+    if not image_url.startswith("data:image/"):
+        raise refusals.invalid_value(f"{path}.image_url", image_url[:40], "data URIs")
+    if part.detail not in (None, "auto", "low", "high"):
+        raise refusals.invalid_value(f"{path}.detail", part.detail, "'auto', 'low', 'high'")
 
 
 def _finished(item: Item, ids: Ids) -> Item:

@@ -5,16 +5,17 @@ It routes. What a noun does is in its room: `settings`, `conversation`, `turns`,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias, assert_never
 
 import msgspec
 
-from rejoinder.server import inputs
+from rejoinder.server import inputs, refusals
 from rejoinder.server.agenda import Agenda
 from rejoinder.server.conversation import Conversation
 from rejoinder.server.effects import Effect, Hangup, Ping, Send
 from rejoinder.server.engines import Ear, Mark, Voice
+from rejoinder.server.hosted import Hosted
 from rejoinder.server.ids import FreshIds, Ids
 from rejoinder.server.inputs import Input
 from rejoinder.server.reading import Accepted, Unreadable
@@ -33,8 +34,7 @@ EarMaker: TypeAlias = Callable[[int, Json, int], Ear]
 """Makes an ear from a sample rate (Hz), a turn detection object and where its clock stands (ms)."""
 
 Edit: TypeAlias = (
-    client.SessionUpdate
-    | client.InputAudioBufferClear
+    client.InputAudioBufferClear
     | client.ConversationItemCreate
     | client.ConversationItemRetrieve
     | client.ConversationItemTruncate
@@ -46,7 +46,8 @@ class Terms(msgspec.Struct, frozen=True):
     """What a connection was granted, in seconds.
 
     ``kind``: ``realtime`` or ``transcription``. ``epoch``: what must be added to the core's clock to get
-    seconds since 1970. ``transcribing``: how long a transcript takes.
+    seconds since 1970. ``transcribing``: how long a transcript takes; ``listing``: an MCP server's list. ``names_conversation``: with a
+    `conversation.created` after `session.created`, as in the older shape.
     """
 
     model: str = "gpt-realtime"
@@ -55,6 +56,8 @@ class Terms(msgspec.Struct, frozen=True):
     lifetime: float = 3600.0
     ping: float = 20.0
     transcribing: float = 0.1
+    listing: float = 0.1
+    names_conversation: bool = False
 
 
 class Session:
@@ -70,6 +73,7 @@ class Session:
         self._agenda = Agenda()
         self._turns = Turns(ids, self.conversation, voice, self.settings.input_format)
         self._replies = Replies(ids, self.settings, self.conversation, voice)
+        self._hosted = Hosted(ids, self.conversation, voice)
         self._owed: str | None = None
         self._patient = True
 
@@ -121,7 +125,10 @@ class Session:
         self._agenda.set("expiry", now + self.terms.lifetime)
         self._agenda.set("ping", now + self.terms.ping)
         self._listen()
-        return [Send(events.SessionCreated(session=self.settings.describe()))]
+        told: list[ServerEvent] = [events.SessionCreated(session=self.settings.describe())]
+        if self.terms.names_conversation:
+            told.append(self.conversation.created())
+        return _said([*told, *self._ask_hosted(now)])
 
     def _tick(self, now: float) -> list[Effect]:
         told: list[Effect] = []
@@ -137,8 +144,10 @@ class Session:
             return [Ping()]
         if whose == "silence":
             return self._break_silence(now)
+        if self._hosted.asking(whose):
+            return _said(self._hosted.answer(whose))
         model = (self.settings.transcription or {}).get("model", "")
-        return _said(self._turns.transcript(whose, model))
+        return _said(self._turns.transcript(whose, model, sure=self.settings.logprobs))
 
     def _expire(self) -> list[Effect]:
         """An error, then close 1001 with the same words (livekit/agents#2358)."""
@@ -165,10 +174,14 @@ class Session:
                 told_turn = self._turns.commit()
                 self._expect_transcript(now, told_turn)  # a commit asks for no answer
                 return _said(told_turn, event_id)
+            case client.SessionUpdate():
+                told_update = [*self._update(event), *self._ask_hosted(now)]
+                return _said(told_update, event_id)
             case client.ResponseCreate():
                 params = event.response or ResponseParams()
                 told = self._replies.create(now, params, cause=event_id)
-                return [*told, *self._perform(now)]
+                asked = _said(self._ask_hosted(now, params.tools or []), event_id)
+                return [*told, *asked, *self._perform(now)]
             case client.ResponseCancel():
                 told = self._replies.cancel(event.response_id or None, "client_cancelled")
                 return [*told, *self._settle_debt(now)]
@@ -178,8 +191,6 @@ class Session:
     def _edit(self, event: Edit) -> list[ServerEvent]:
         """What is answered at once and starts nothing."""
         match event:
-            case client.SessionUpdate():
-                return self._update(event)
             case client.InputAudioBufferClear():
                 self._turns.input.clear()
                 return [events.InputAudioBufferCleared()]
@@ -204,6 +215,13 @@ class Session:
             self._listen()
         return [events.SessionUpdated(session=self.settings.describe())]
 
+    def _ask_hosted(self, now: float, tools: Iterable[Json] | None = None) -> list[ServerEvent]:
+        """Asks the MCP servers among these tools, or the session's, if they were not asked yet."""
+        asked, told = self._hosted.ask(self.settings.tools if tools is None else tools)
+        for item_id in asked:
+            self._agenda.set(item_id, now + self.terms.listing)
+        return told
+
     def _create_item(self, event: client.ConversationItemCreate) -> list[ServerEvent]:
         entry = self.conversation.admit(event.item, self._ids, self.settings.input_format)
         before = self.conversation.add(entry, event.previous_item_id or None)
@@ -213,7 +231,10 @@ class Session:
         ]
 
     def _truncate(self, event: client.ConversationItemTruncate) -> list[ServerEvent]:
-        self.conversation.get(event.item_id, "truncate").truncate(event.audio_end_ms)
+        entry = self.conversation.get(event.item_id, "truncate")
+        if event.content_index:
+            raise refusals.invalid_value("content_index", event.content_index, "0")
+        entry.truncate(event.audio_end_ms)
         return [
             events.ConversationItemTruncated(
                 item_id=event.item_id,
@@ -308,5 +329,12 @@ def _said(told: list[ServerEvent], cause: str | None = None) -> list[Effect]:
 
 
 def _hearing(config: Json) -> tuple[object, object]:
+    """What the ear goes by; what is done about a turn may change in the midst of one."""
     hearing = config["audio"]["input"]
-    return hearing["format"], hearing["turn_detection"]
+    detection = hearing["turn_detection"]
+    if detection is None:
+        return hearing["format"], None
+    return hearing["format"], {n: told for n, told in detection.items() if n not in _ABOUT_TURNS}
+
+
+_ABOUT_TURNS = ("create_response", "interrupt_response", "idle_timeout_ms")

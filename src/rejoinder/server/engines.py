@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from rejoinder.server.rules import Json
 from rejoinder.server.script import Prompt, Reply, Script, Turn
 from rejoinder.wire.items import Item
 
@@ -34,6 +35,9 @@ class Voice(Protocol):
     def transcribe(self, item_id: str) -> str:
         """The words of a user turn that has just been committed as this item."""
 
+    def tools_of(self, server_label: str) -> list[Json] | None:
+        """The tools that this MCP server lists; None when it cannot be asked."""
+
     def reply(self, prompt: Prompt, answered: Item | None) -> tuple[Reply, float]:
         """The reply, and how many seconds to think about it. ``answered``: the item replied to."""
 
@@ -53,6 +57,9 @@ class ScriptedVoice:
         self._unused.remove(turn)
         self._spoken[item_id] = turn
         return str(turn.asked or "")
+
+    def tools_of(self, server_label: str) -> list[Json] | None:
+        return self._script.tools_of(server_label)
 
     def reply(self, prompt: Prompt, answered: Item | None) -> tuple[Reply, float]:
         turn = self._find(prompt, answered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
@@ -22,8 +22,12 @@ from rejoinder.server.faults import (
 )
 from rejoinder.server.handshake_faults import AnyFault, Door, HandshakeFault, Step
 from rejoinder.server.inputs import Forget, Hold
+from rejoinder.server.sights import Struck
 from rejoinder.wire import server_events as events
 from rejoinder.wire.response import ResponseObject
+
+HANDSHAKE = "handshake"
+_MOST_STRUCK = 1000
 
 
 class Track:
@@ -77,6 +81,12 @@ class Armed:
         self._hits: Counter[str] = Counter()
         self._silent: set[str] = set()
         self._kept: dict[str, Send] = {}
+        self._struck_at: list[str] = []
+
+    def strikes(self) -> list[Struck]:
+        """Its strikes since this was asked last."""
+        struck, self._struck_at = self._struck_at, []
+        return [Struck(self.fault.name, kind) for kind in struck]
 
     def begin(self, response_id: str) -> None:
         """A response begins."""
@@ -112,6 +122,7 @@ class Armed:
         late: list[Act] = [] if kept is None else [kept]
         if not self._strikes(send, owner):
             return [send], late
+        self._struck_at.append(type_of(send.event))
         said = list(self._said(tracks.scene(send), owner))
         ended = self.fault.then is not Then.GOES_ON
         if ended:
@@ -157,10 +168,11 @@ class FaultLine:
 
     Faults act in the order in which they were armed, each on what the ones before it left: it
     counts and alters their events, and never sees what they have swallowed. ``knock`` tells what
-    goes wrong in the handshake.
+    goes wrong in the handshake. ``struck``: the latest strikes; whoever tells of them empties it.
     """
 
     def __init__(self, faults: Iterable[AnyFault] = ()) -> None:
+        self.struck: deque[Struck] = deque(maxlen=_MOST_STRUCK)
         self._armed: list[Armed] = []
         self._tracks = Tracks()
         self._door = Door()
@@ -176,7 +188,9 @@ class FaultLine:
 
     def knock(self) -> tuple[Step, ...]:
         """A client connects: what goes wrong before it is let in."""
-        return self._door.knock()
+        faults = self._door.knock()
+        self.struck += (Struck(fault.name, HANDSHAKE) for fault in faults)
+        return tuple(step for fault in faults for step in fault.steps)
 
     def apply(self, effects: Iterable[Effect], passed: int = 0) -> list[Act]:
         """What goes out in place of ``effects``, the output of one step of the server.
@@ -188,6 +202,7 @@ class FaultLine:
             self._note(acts)
         for number, armed in enumerate(self._armed[passed:], start=passed + 1):
             acts = [_counted(act, number) for act in armed.through(acts, self._tracks)]
+            self.struck += armed.strikes()
         return acts
 
     def _note(self, acts: list[Act]) -> None:

@@ -96,12 +96,11 @@ class Door:
         self._armed.append(fault)
         self._seen.append(0)
 
-    def knock(self) -> tuple[Step, ...]:
-        """A client connects: the steps of every fault meant for it, in the order of arming."""
+    def knock(self) -> list[HandshakeFault]:
+        """A client connects: every fault meant for it, in the order of arming."""
         self._seen = [count + 1 for count in self._seen]
         armed = zip(self._armed, self._seen, strict=True)
-        struck = (fault for fault, count in armed if fault.connection in (0, count))
-        return tuple(step for fault in struck for step in fault.steps)
+        return [fault for fault, count in armed if fault.connection in (0, count)]
 
 
 # -- the upgrade itself --

@@ -20,7 +20,7 @@ def context_of(
 ) -> list[Entry]:
     """The items that the model gets to see; raises `Refusal` for an ``input`` that is not usable."""
     if params.input is UNSET or params.input is None:
-        return list(conversation)
+        return [entry for entry in conversation if entry.item.type != "mcp_list_tools"]
     context: list[Entry] = []
     for at, item in enumerate(params.input):
         context.append(_given(item, at, conversation, ids, form))
@@ -67,10 +67,18 @@ def _kind(context: Sequence[Entry]) -> str:
     last = context[-1].item if context else None
     if last is not None and last.type == "function_call_output":
         return "tool"
+    if last is not None and last.type == "mcp_approval_response":
+        return "approval"
     if last is None or last.role != "user":
         return "nothing"
     parts = last.content or []
     return "speech" if any(part.type == "input_audio" for part in parts) else "text"
+
+
+def approved(context: Sequence[Entry]) -> str | None:
+    """The request that the client has just allowed, if the context ends with that."""
+    last = context[-1].item if context else None
+    return last.approval_request_id if last is not None and last.approve else None
 
 
 def _tool_outputs(items: tuple[Item, ...]) -> dict[str, str]:

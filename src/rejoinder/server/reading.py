@@ -42,6 +42,11 @@ Accepted: TypeAlias = (
 """What the live service lists as accepted on a WebSocket; `output_audio_buffer.clear` is not in it."""
 
 LONGEST_EVENT_ID = 512
+MOST_APPENDED = 15 * 1024 * 1024
+"""Bytes of samples in one append."""
+
+# Audio comes fifty times a second: only the names of its members are looked at a second time.
+_look = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NAMES = [event.__struct_config__.tag for event in get_args(Accepted)]
 
 
@@ -58,8 +63,6 @@ def read(frame: str | bytes) -> Accepted | Unreadable:
         message = "Invalid event: expected a text message, but got a binary one."
         return Unreadable(Refusal("invalid_event", message))
     event = codec.decode_client(frame)
-    if isinstance(event, InputAudioBufferAppend):
-        return event
     if isinstance(event, MalformedFrame):
         return Unreadable(_malformed(event, frame), event.event_id)
     if isinstance(event, UnknownEvent):
@@ -71,13 +74,23 @@ def read(frame: str | bytes) -> Accepted | Unreadable:
         refusal = refusals.too_long("event_id", len(event_id), LONGEST_EVENT_ID)
         return Unreadable(refusal, event_id)
     try:
-        value = msgspec.json.decode(frame)
+        trouble = _trouble(event, frame)
     except plain.REFUSALS:  # the codec mends what is not quite JSON; here a client must learn of it
-        return Unreadable(_not_json(), event_id)
+        trouble = not_json()
+    return event if trouble is None else Unreadable(trouble, event_id)
+
+
+def _trouble(event: Accepted, frame: str) -> Refusal | None:
+    """What the types do not say of an event; raises what decoders raise if it is not quite JSON."""
+    if isinstance(event, InputAudioBufferAppend) and len(event.audio) > MOST_APPENDED:
+        return refusals.too_long("audio", len(event.audio), MOST_APPENDED)
+    value = (
+        _look.decode(frame)
+        if isinstance(event, InputAudioBufferAppend)
+        else msgspec.json.decode(frame)
+    )
     alien = next(_aliens(value, type(event), ""), None)
-    if alien is not None:
-        return Unreadable(refusals.unknown_parameter(alien), event_id)
-    return event
+    return None if alien is None else refusals.unknown_parameter(alien)
 
 
 def _unknown_type(name: str) -> Refusal:
@@ -89,12 +102,16 @@ def _malformed(frame: MalformedFrame, text: str) -> Refusal:
         return _no_event(text)
     if "missing required field" in frame.reason:
         return refusals.missing(frame.param or "")
+    if ">= 0" in frame.reason:
+        return refusals.negative(
+            frame.param or "", "integer" if "`int`" in frame.reason else "decimal"
+        )
     if "base64" in frame.reason:
         return refusals.invalid_value(frame.param or "", "...", "base64-encoded bytes")
     return refusals.invalid_type(frame.param, frame.reason)
 
 
-def _not_json() -> Refusal:
+def not_json() -> Refusal:
     return Refusal("invalid_json", "Invalid JSON: the message could not be parsed.")
 
 
@@ -102,7 +119,7 @@ def _no_event(text: str) -> Refusal:
     try:
         value = msgspec.json.decode(text)
     except plain.REFUSALS:
-        return _not_json()
+        return not_json()
     if not isinstance(value, dict):
         return Refusal("invalid_event", "Invalid event: expected a JSON object.")
     return refusals.missing("type")

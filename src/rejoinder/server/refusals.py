@@ -62,6 +62,11 @@ def below_minimum(param: str, got: float, least: float) -> Refusal:
     return Refusal(f"{kind}_below_min_value", message, param=param)
 
 
+def negative(param: str, kind: str) -> Refusal:
+    message = f"Invalid '{param}': {kind} below minimum value. Expected a value >= 0."
+    return Refusal(f"{kind}_below_min_value", message, param=param)
+
+
 def above_maximum(param: str, got: float, most: float) -> Refusal:
     kind = "integer" if isinstance(most, int) else "decimal"
     expected = f"Expected a value <= {most}, but got {got} instead."
@@ -129,3 +134,8 @@ def truncate_too_long(have_ms: int, asked_ms: int) -> Refusal:
 def voice_locked() -> Refusal:
     message = "Cannot update a conversation's voice if assistant audio is present."
     return Refusal("cannot_update_voice", message, param="session.audio.output.voice")
+
+
+def tracing_fixed() -> Refusal:
+    message = "Cannot update a session's tracing once it is set."
+    return Refusal("invalid_value", message, param="session.tracing")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from rejoinder.server import prompts, refusals, settings
+from rejoinder.server import prompts, refusals, rules, settings
 from rejoinder.server.beats import Plan
 from rejoinder.server.conversation import Conversation
 from rejoinder.server.drafts import Stage
@@ -119,6 +119,8 @@ class Replies:
         for name, rule in _RULES.items():
             if given.get(name) is not None:
                 rule(f"response.{name}", given[name])
+        settings.check_reasoning(self._session.config["model"], given, "response")
+        rules.tools(self._session.labels)("response.tools", given.get("tools") or [])
 
     def _made(
         self, now: float, params: ResponseParams, cause: str | None, answering: str | None
@@ -136,7 +138,8 @@ class Replies:
         for output in reply:
             plan.add(output)
         plan.end()
-        stage = Stage(self._ids, form, None if prompt.out_of_band else self._conversation)
+        conversation = None if prompt.out_of_band else self._conversation
+        stage = Stage(self._ids, form, conversation, prompts.approved(asked))
         limit = config["max_output_tokens"]
         meter = Meter(config["instructions"], context, None if limit == "inf" else limit)
         head = self._head(config, params, stage)
@@ -165,12 +168,22 @@ class Replies:
 
 _OVERRIDES = ("instructions", "output_modalities", "max_output_tokens", "audio")
 
-_RULES: dict[str, settings.Rule] = {
-    "conversation": settings.one_of("auto", "none"),
-    "output_modalities": settings.modalities,
-    "max_output_tokens": settings.token_limit,
-    "metadata": settings.metadata,
-    "tools": settings.tools,
+
+def _audio(path: str, value: Json) -> None:
+    """The speed is the session's alone."""
+    if (value.get("output") or {}).get("speed") is not None:
+        raise refusals.unknown_parameter(f"{path}.output.speed")
+
+
+_RULES: dict[str, rules.Rule] = {
+    "conversation": rules.one_of("auto", "none"),
+    "output_modalities": rules.modalities,
+    "max_output_tokens": rules.token_limit,
+    "metadata": rules.metadata,
+    "tool_choice": rules.tool_choice,
+    "prompt": rules.prompt,
+    "reasoning": rules.members({}, effort=rules.effort),
+    "audio": _audio,
 }
 
 

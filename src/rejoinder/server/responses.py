@@ -10,8 +10,18 @@ from collections import deque
 import msgspec
 
 from rejoinder.server import usage
-from rejoinder.server.beats import AudioDelta, Beat, CloseItem, Delta, End, OpenItem, OpenPart, Plan
-from rejoinder.server.drafts import Draft, Stage
+from rejoinder.server.beats import (
+    AudioDelta,
+    Beat,
+    CloseItem,
+    Delta,
+    End,
+    OpenItem,
+    OpenPart,
+    Plan,
+    RunHosted,
+)
+from rejoinder.server.drafts import Draft, HostedCall, Stage, draft_of
 from rejoinder.server.usage import Meter
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import Item
@@ -106,13 +116,15 @@ class LiveResponse:
 
     def _perform(self, beat: Beat, at: float) -> list[ServerEvent]:
         if isinstance(beat, OpenItem):
-            self._draft = Draft(self._stage, self.id, len(self._items), beat)
+            self._draft = draft_of(self._stage, self.id, len(self._items), beat)
             self._sounds_from = at if not self._items else self._sounds_from
             return self._draft.begin()
         if isinstance(beat, End):
             return self.stop(beat.status, beat.reason, beat.error)
         if isinstance(beat, CloseItem):
             return self._close("completed")
+        if isinstance(beat, RunHosted):
+            return self._draft.run() if isinstance(self._draft, HostedCall) else []
         return self._write(self._draft, beat) if self._draft is not None else []
 
     def _write(self, draft: Draft, beat: OpenPart | Delta | AudioDelta) -> list[ServerEvent]:

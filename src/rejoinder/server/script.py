@@ -13,12 +13,12 @@ The server recognises no speech: when the user has spoken, the script says what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
-from rejoinder.wire.items import Item
+from rejoinder.wire.items import Item, ItemError
 from rejoinder.wire.response import ErrorBody
 
 PACE = 10.0
@@ -53,6 +53,29 @@ class Call(msgspec.Struct, frozen=True):
     call_id: str | None = None
 
 
+class McpCall(msgspec.Struct, frozen=True):
+    """A tool of an MCP server, called and run by the server itself; the response goes on after it.
+
+    ``output`` is what comes of it, unless ``error`` says what went wrong. ``lasting``: seconds that it
+    runs. The rest as in `Call`.
+    """
+
+    server_label: str
+    name: str
+    arguments: dict[str, Any] | str = {}
+    output: str = ""
+    error: ItemError | None = None
+    lasting: float = 0.1
+
+
+class AskApproval(msgspec.Struct, frozen=True):
+    """The server asks whether it may call a tool; the client answers with an item (`after_approval`)."""
+
+    server_label: str
+    name: str
+    arguments: dict[str, Any] | str = {}
+
+
 class Pause(msgspec.Struct, frozen=True):
     """Nothing for so many seconds."""
 
@@ -78,15 +101,15 @@ class Refuse(msgspec.Struct, frozen=True):
     message: str
 
 
-Output: TypeAlias = Speech | Text | Call | Pause | Stop
+Output: TypeAlias = Speech | Text | Call | McpCall | AskApproval | Pause | Stop
 Reply: TypeAlias = Refuse | tuple[Output, ...]
 
 
 class Prompt(msgspec.Struct, frozen=True):
     """What a response is asked to answer.
 
-    ``kind`` says what the context ends with: ``speech``, ``text``, ``tool`` or ``nothing``. ``text``
-    are the user's last words, spoken or typed. ``tool_outputs``: output by function name, of the
+    ``kind`` says what the context ends with: ``speech``, ``text``, ``tool``, ``approval`` or
+    ``nothing``. ``text`` are the user's last words, spoken or typed. ``tool_outputs``: output by function name, of the
     calls answered since then. ``number`` counts the responses of this connection from 1.
     """
 
@@ -150,16 +173,39 @@ class Script:
     user takes the next unused turn that is text or None, and keeps it: asked
     again about the same words, the server answers the same. Anything else takes the first unused
     turn that answers it. When there is none, ``otherwise`` does, as often as need be.
+
+    ``mcp``: the MCP servers that can be reached, by label, and the tools of each: names, or objects as
+    MCP lists them.
     """
 
-    def __init__(self, *turns: Turn, otherwise: Turn | None = None) -> None:
+    def __init__(
+        self,
+        *turns: Turn,
+        otherwise: Turn | None = None,
+        mcp: Mapping[str, Sequence[str | dict[str, Any]]] | None = None,
+    ) -> None:
         self.turns = turns
         self.otherwise = otherwise or Turn(None, _echo)
+        self.mcp = mcp or {}
+
+    def tools_of(self, server_label: str) -> list[dict[str, Any]] | None:
+        """The tools of this MCP server; None when it cannot be reached."""
+        if server_label not in self.mcp:
+            return None
+        return [
+            {"name": tool, "input_schema": {"type": "object"}} if isinstance(tool, str) else tool
+            for tool in self.mcp[server_label]
+        ]
 
 
 def after_tool(name: str) -> Condition:
     """Answers a prompt that ends with an output of this function."""
     return lambda prompt: name in prompt.tool_outputs
+
+
+def after_approval(*, approve: bool = True) -> Condition:
+    """Answers a client that has just allowed a call, or with ``approve`` False forbidden it."""
+    return lambda prompt: prompt.kind == "approval" and prompt.items[-1].approve is approve
 
 
 def _echo(prompt: Prompt) -> Reply:

@@ -6,18 +6,18 @@ and only then takes the place of the old (OpenAI Realtime reference, "session.up
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from rejoinder.server import refusals
-from rejoinder.server.audio import PCM, Format
+from rejoinder.server import refusals, rules
+from rejoinder.server.audio import Format
+from rejoinder.server.rules import FORMATS, PCM, Rule
+from rejoinder.server.rules import Json as Json
 from rejoinder.wire.session import SessionConfig, SessionObject
-
-Json: TypeAlias = dict[str, Any]
-Rule: TypeAlias = Callable[[str, Any], None]
 
 DEFAULT_INSTRUCTIONS = "You are a helpful, friendly assistant. Talk quickly and briefly."
 
@@ -40,11 +40,13 @@ _TURN_DETECTION: dict[str, Json] = {
         "interrupt_response": True,
     },
 }
-_FORMATS: dict[str, Json] = {
-    "audio/pcm": {"type": "audio/pcm", "rate": 24000},
-    "audio/pcmu": {"type": "audio/pcmu"},
-    "audio/pcma": {"type": "audio/pcma"},
-}
+_FIRST: dict[str, Json] = {"session.audio.input.noise_reduction": {"strength": 1.0}}
+"""What is there when something is switched on; from then on, what was last said is kept."""
+
+_REASONS = re.compile(r"gpt-realtime-[2-9](\.\d+)?(-(?!\d)|$)")
+_DOES_NOT = re.compile(r"gpt-(realtime|4o|audio)(-|$)")
+_REASONING: Json = {"parallel_tool_calls": True, "reasoning": {"effort": "low"}}
+"""What only a model that reasons has, with the defaults. A model of an unknown name may have it."""
 
 
 class Settings:
@@ -52,6 +54,7 @@ class Settings:
 
     ``config`` is plain JSON, always complete and always valid. ``kind`` is ``realtime`` or
     ``transcription`` and never changes; nor does the model. ``expires_at``: seconds since 1970.
+    ``labels``: of all MCP servers that were ever among the tools.
     """
 
     def __init__(self, session_id: str, model: str, kind: str = "realtime") -> None:
@@ -59,6 +62,7 @@ class Settings:
         self.kind = kind
         self.expires_at = 0
         self.config = _defaults(kind, model)
+        self.labels: set[str] = set()
 
     def describe(self) -> SessionObject:
         """The full effective session, as `session.created` and `session.updated` show it."""
@@ -81,13 +85,32 @@ class Settings:
             value = _at(merged, path)
             if value is not None:
                 rule(f"session.{path}", value)
+        rules.tools(self.labels)("session.tools", merged.get("tools", []))
+        self._check_fixed(merged, voice_locked=voice_locked)
+        _check_together(merged)
+        self.config = merged
+        self.labels |= {tool["server_label"] for tool in self.tools if tool["type"] == "mcp"}
+
+    def _check_fixed(self, merged: Json, *, voice_locked: bool) -> None:
+        """What can be said once only, or not at all."""
         if voice_locked and _at(merged, "audio.output.voice") != self.voice:
             raise refusals.voice_locked()
         if merged.get("model") != self.config.get("model"):
-            raise refusals.invalid_value(
-                "session.model", merged["model"], "the session's own model"
-            )
-        self.config = merged
+            accepted = "the session's own model"
+            raise refusals.invalid_value("session.model", merged["model"], accepted)
+        if self.config.get("tracing") not in (None, merged.get("tracing")):
+            raise refusals.tracing_fixed()
+        check_reasoning(self.config.get("model", ""), merged, "session")
+
+    @property
+    def tools(self) -> list[Json]:
+        found: list[Json] = self.config.get("tools", [])
+        return found
+
+    @property
+    def logprobs(self) -> bool:
+        """Whether transcripts come with the probability of each token."""
+        return rules.LOGPROBS in (self.config["include"] or ())
 
     @property
     def turn_detection(self) -> Json | None:
@@ -111,7 +134,7 @@ class Settings:
 def overridden(config: Json, given: Json) -> Json:
     """A session's configuration with the overrides of one response, or `Refusal`."""
     merged: Json = _merged(config, given, "session")
-    form("response.audio.output.format", merged["audio"]["output"]["format"])
+    rules.form("response.audio.output.format", merged["audio"]["output"]["format"])
     return merged
 
 
@@ -120,16 +143,25 @@ def audio_format(form: Json) -> Format:
     return Format(form["type"], form.get("rate", 24000) if form["type"] == PCM else 8000)
 
 
+def check_reasoning(model: str, given: Json, path: str) -> None:
+    """Raises `Refusal` for a say about reasoning to a model that is known not to reason."""
+    if not _DOES_NOT.match(model) or _REASONS.match(model):
+        return
+    for name in _REASONING:
+        if given.get(name) is not None:
+            raise refusals.unknown_parameter(f"{path}.{name}")
+
+
 def _defaults(kind: str, model: str) -> Json:
     hearing: Json = {
-        "format": _FORMATS["audio/pcm"],
+        "format": FORMATS["audio/pcm"],
         "transcription": None,
         "noise_reduction": None,
         "turn_detection": _TURN_DETECTION["server_vad"],
     }
     if kind == "transcription":
         return {"type": kind, "include": None, "audio": {"input": hearing}}
-    speaking = {"format": _FORMATS["audio/pcm"], "voice": "marin", "speed": 1.0}
+    speaking = {"format": FORMATS["audio/pcm"], "voice": "marin", "speed": 1.0}
     return {
         "type": kind,
         "model": model,
@@ -143,6 +175,7 @@ def _defaults(kind: str, model: str) -> Json:
         "prompt": None,
         "include": None,
         "audio": {"input": hearing, "output": speaking},
+        **(_REASONING if _REASONS.match(model) else {}),
     }
 
 
@@ -152,6 +185,15 @@ def _check_listening_only(config: Json) -> None:
         raise refusals.unknown_parameter(f"session.{name}")
     if "output" in config["audio"]:
         raise refusals.unknown_parameter("session.audio.output")
+
+
+def _check_together(config: Json) -> None:
+    """The transcription model that listens along leaves it to the client to commit."""
+    hearing = config["audio"]["input"]
+    listening = (hearing["transcription"] or {}).get("model") == rules.LISTENING_MODEL
+    if listening and hearing["turn_detection"] is not None:
+        kind = hearing["turn_detection"]["type"]
+        raise refusals.invalid_value("session.audio.input.turn_detection", kind, "null")
 
 
 # -- merging --
@@ -164,6 +206,10 @@ _CLEARABLE = {
     "session.include",
     "session.prompt",
     "session.tracing",
+    *(
+        f"session.audio.input.transcription.{name}"
+        for name in ("language", "languages", "prompt", "keywords", "delay")
+    ),
 }
 _WHOLE = {"session.prompt", "session.tracing", "session.truncation", "session.tool_choice"}
 _WHOLE |= {"session.audio.output.voice"}
@@ -176,26 +222,28 @@ def _merged(old: Any, new: Any, path: str) -> Any:
     if not isinstance(new, dict) or path in _WHOLE:
         return new
     base = _base(old, new, path)
-    members = {
-        name: _merged(base.get(name), value, f"{path}.{name}") for name, value in new.items()
-    }
-    return {**base, **members}
+    members = dict(base)
+    for name, value in new.items():
+        member = _merged(base.get(name), value, f"{path}.{name}")
+        if member is not None or name in base or f"{path}.{name}" in _CLEARABLE:
+            members[name] = member
+    return members
 
 
 def _base(old: Any, new: Json, path: str) -> Json:
     """What ``new`` is laid over: what was there, or the defaults of the type that it switches to."""
     known = _KINDS.get(path, {})
-    before: Json = old if isinstance(old, dict) else {}
+    before: Json = old if isinstance(old, dict) else _FIRST.get(path, {})
     kind = new.get("type")
     if isinstance(kind, str) and kind in known and kind != before.get("type"):
         return known[kind]
     return before
 
 
-_KINDS: dict[str, dict[str, Json]] = {
+_KINDS: dict[str, Mapping[str, Json]] = {
     "session.audio.input.turn_detection": _TURN_DETECTION,
-    "session.audio.input.format": _FORMATS,
-    "session.audio.output.format": _FORMATS,
+    "session.audio.input.format": FORMATS,
+    "session.audio.output.format": FORMATS,
 }
 
 
@@ -206,118 +254,22 @@ def _at(config: Json, path: str) -> Any:
     return found
 
 
-# -- rules --
-
-
-def one_of(*accepted: Any) -> Rule:
-    words = ", ".join(map(repr, accepted))
-
-    def check(path: str, value: Any) -> None:
-        if value not in accepted:
-            raise refusals.invalid_value(path, value, words)
-
-    return check
-
-
-def between(least: float, most: float) -> Rule:
-    def check(path: str, value: float) -> None:
-        if value < least:
-            raise refusals.below_minimum(path, value, least)
-        if value > most:
-            raise refusals.above_maximum(path, value, most)
-
-    return check
-
-
-def at_most(length: int) -> Rule:
-    def check(path: str, value: str) -> None:
-        if len(value) > length:
-            raise refusals.too_long(path, len(value), length)
-
-    return check
-
-
-def token_limit(path: str, value: Any) -> None:
-    """``"inf"``, or a whole number of tokens."""
-    if isinstance(value, str):
-        one_of("inf")(path, value)
-    else:
-        between(1, 4096)(path, value)
-
-
-def modalities(path: str, value: Any) -> None:
-    """Audio or text; the live service refuses both together."""
-    one_of(["audio"], ["text"])(path, value)
-
-
-def form(path: str, value: Json) -> None:
-    """One of the three formats; PCM only at 24 kHz."""
-    one_of(*_FORMATS)(f"{path}.type", value["type"])
-    if value["type"] == PCM:
-        between(24000, 24000)(f"{path}.rate", value.get("rate", 24000))
-
-
-def metadata(path: str, value: dict[str, str]) -> None:
-    """At most 16 pairs, keys up to 64 and values up to 512 characters."""
-    if len(value) > 16:
-        message = f"Invalid '{path}': too many properties. Expected at most 16."
-        raise refusals.Refusal("object_above_max_properties", message, param=path)
-    for name, text in value.items():
-        at_most(64)(path, name)
-        at_most(512)(f"{path}.{name}", text)
-
-
-def _includes(path: str, value: list[str]) -> None:
-    for name in value:
-        one_of("item.input_audio_transcription.logprobs")(path, name)
-
-
-def tools(path: str, value: list[Json]) -> None:
-    """Functions need a name, MCP servers a label that occurs once and one way to reach them."""
-    labels: list[Any] = []
-    for at, tool in enumerate(value):
-        here = f"{path}[{at}]"
-        if "type" not in tool:
-            raise refusals.missing(f"{here}.type")
-        one_of("function", "mcp")(f"{here}.type", tool["type"])
-        if tool["type"] == "function":
-            _function(here, tool)
-        else:
-            _mcp(here, tool, labels)
-
-
-def _function(path: str, tool: Json) -> None:
-    name = tool.get("name")
-    if not isinstance(name, str) or not name:
-        raise refusals.missing(f"{path}.name")
-    at_most(64)(f"{path}.name", name)
-
-
-def _mcp(path: str, tool: Json, labels: list[Any]) -> None:
-    label = tool.get("server_label")
-    if not isinstance(label, str) or not label:
-        raise refusals.missing(f"{path}.server_label")
-    if label in labels:
-        raise refusals.invalid_value(f"{path}.server_label", label, "labels not yet used")
-    labels.append(label)
-    # A tool that was defined before may be named by its label alone, so none of these is required.
-    if len({"server_url", "connector_id", "tunnel_id"} & tool.keys()) > 1:
-        raise refusals.invalid_value(f"{path}.server_url", tool.get("server_url"), "one way only")
-
-
 _RULES: dict[str, Rule] = {
-    "output_modalities": modalities,
-    "max_output_tokens": token_limit,
-    "tools": tools,
-    "include": _includes,
-    "reasoning.effort": one_of("minimal", "low", "medium", "high", "xhigh"),
-    "audio.input.format": form,
-    "audio.input.noise_reduction.type": one_of("near_field", "far_field"),
-    "audio.input.transcription.prompt": at_most(1024),
-    "audio.input.turn_detection.type": one_of("server_vad", "semantic_vad"),
-    "audio.input.turn_detection.threshold": between(0.0, 1.0),
-    "audio.input.turn_detection.idle_timeout_ms": between(5000, 30000),
-    "audio.input.turn_detection.eagerness": one_of("low", "medium", "high", "auto"),
-    "audio.output.format": form,
-    "audio.output.speed": between(0.25, 1.5),
+    "output_modalities": rules.modalities,
+    "max_output_tokens": rules.token_limit,
+    "tool_choice": rules.tool_choice,
+    "tracing": rules.tracing,
+    "truncation": rules.truncation,
+    "prompt": rules.prompt,
+    "include": rules.include,
+    "reasoning.effort": rules.effort,
+    "audio.input.format": rules.form,
+    "audio.input.noise_reduction": rules.noise_reduction,
+    "audio.input.transcription": rules.transcription,
+    "audio.input.turn_detection": rules.turn_detection(_TURN_DETECTION),
+    "audio.input.turn_detection.threshold": rules.between(0.0, 1.0),
+    "audio.input.turn_detection.idle_timeout_ms": rules.between(5000, 30000),
+    "audio.input.turn_detection.eagerness": rules.one_of("low", "medium", "high", "auto"),
+    "audio.output.format": rules.form,
+    "audio.output.speed": rules.between(0.25, 1.5),
 }

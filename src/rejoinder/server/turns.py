@@ -14,7 +14,11 @@ from rejoinder.server.input_audio import InputAudio
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import ContentPart, Item
 from rejoinder.wire.server_events import ServerEvent
-from rejoinder.wire.transcription import TranscriptionTokenDetails, TranscriptionUsage
+from rejoinder.wire.transcription import (
+    LogProb,
+    TranscriptionTokenDetails,
+    TranscriptionUsage,
+)
 
 
 class Turns:
@@ -80,10 +84,11 @@ class Turns:
             events.ConversationItemDone(item=item, previous_item_id=before),
         ]
 
-    def transcript(self, item_id: str, model: str) -> list[ServerEvent]:
+    def transcript(self, item_id: str, model: str, *, sure: bool = False) -> list[ServerEvent]:
         """The words of a committed item: piece by piece, then whole; with ``whisper-1`` in one piece.
 
-        Nothing for an item that was deleted meanwhile.
+        Nothing for an item that was deleted meanwhile. A model that tells speakers apart hears one.
+        ``sure``: with the probability of each piece.
         """
         entry = self._conversation.find(item_id)
         if entry is None:
@@ -92,18 +97,40 @@ class Turns:
         part = ContentPart(type="input_audio", transcript=words)
         entry.item = msgspec.structs.replace(entry.item, content=[part])
         pieces = ([words] if words else []) if model == "whisper-1" else split_words(words)
-        told: list[ServerEvent] = [
-            events.ConversationItemInputAudioTranscriptionDelta(
-                item_id=item_id, content_index=0, delta=piece
-            )
-            for piece in pieces
-        ]
-        told.append(
-            events.ConversationItemInputAudioTranscriptionCompleted(
-                item_id=item_id, content_index=0, transcript=words, usage=_bill(entry, model)
-            )
+        whole = events.ConversationItemInputAudioTranscriptionCompleted(
+            item_id=item_id,
+            content_index=0,
+            transcript=words,
+            usage=_bill(entry, model),
+            logprobs=_certain(*pieces) if sure else None,
         )
-        return told
+        segments = [self._segment(entry)] if words and "diarize" in model else []
+        return [*(_piece(item_id, piece, sure=sure) for piece in pieces), *segments, whole]
+
+    def _segment(self, entry: Entry) -> ServerEvent:
+        return events.ConversationItemInputAudioTranscriptionSegment(
+            item_id=entry.item_id,
+            content_index=0,
+            id=self._ids.new("seg"),
+            text=entry.words,
+            speaker="A",
+            start=0.0,
+            end=entry.form.milliseconds(len(entry.audio)) / 1000,
+        )
+
+
+def _piece(item_id: str, piece: str, *, sure: bool) -> ServerEvent:
+    return events.ConversationItemInputAudioTranscriptionDelta(
+        item_id=item_id,
+        content_index=0,
+        delta=piece,
+        logprobs=_certain(piece) if sure else None,
+    )
+
+
+def _certain(*pieces: str) -> list[LogProb]:
+    """The script knows what was said: the probability of each piece is 1."""
+    return [LogProb(token=piece, logprob=0.0, bytes=list(piece.encode())) for piece in pieces]
 
 
 def _bill(entry: Entry, model: str) -> TranscriptionUsage:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rejoinder.server.conversation import Entry
-from rejoinder.wire.response import InputTokenDetails, OutputTokenDetails, Usage
+from rejoinder.wire.response import (
+    CachedTokenDetails,
+    InputTokenDetails,
+    OutputTokenDetails,
+    Usage,
+)
 
 USER_AUDIO_MS_PER_TOKEN = 100
 _ASSISTANT_AUDIO_MS_PER_TOKEN = 50
@@ -79,6 +84,9 @@ class Meter:
                 audio_tokens=self._in_audio,
                 image_tokens=self._in_image,
                 cached_tokens=0,
+                cached_tokens_details=CachedTokenDetails(
+                    text_tokens=0, audio_tokens=0, image_tokens=0
+                ),
             ),
             output_token_details=OutputTokenDetails(
                 text_tokens=self._out_text, audio_tokens=self._out_audio

@@ -1,7 +1,6 @@
 """An energy gate: where speech begins and ends, by loudness over an adaptive noise floor.
 
-Hysteresis: speech begins well above the floor and ends only when the sound stays just above it.
-Hang-over: it ends after ``silence_ms`` of that, so that a breath does not end a turn.
+Speech begins well above the floor and ends only when the sound stays just above it.
 """
 
 from __future__ import annotations
@@ -10,17 +9,13 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from operator import mul
-from typing import Any
-
-import msgspec
 
 from rejoinder.server.audio import FULL_SCALE
 from rejoinder.server.engines import Mark
+from rejoinder.server.gate import Gate, Onset, VadSettings
 
 FRAME_MS = 20
-_ONSET_FRAMES = 3
-"""So many loud frames out of the last `_ONSET_WINDOW` begin speech: a click does not."""
-_ONSET_WINDOW = 5
+_ONSET = Onset(loud=3, window=5)
 _HYSTERESIS_DB = 4.0
 _QUIETEST_FLOOR_DB = -66.0
 _LEAST_ONSET_DB = -46.0
@@ -38,41 +33,16 @@ _FLOOR_RISE_IN_SPEECH_DB = 1.5 * FRAME_MS / 1000
 
 _STRETCHES = FRAME_MS // 4
 
-_PATIENCE_MS = {"low": 2000, "medium": 1000, "auto": 1000, "high": 500}
-"""How long semantic turn detection waits here, by eagerness: the gate knows no meaning."""
-
-
-class VadSettings(msgspec.Struct, frozen=True):
-    """``threshold`` from 0 (keen) to 1 (deaf); the rest in milliseconds."""
-
-    threshold: float = 0.5
-    prefix_ms: int = 300
-    silence_ms: int = 500
-
-
-def settings_of(turn_detection: dict[str, Any]) -> VadSettings:
-    """A turn detection object of the protocol as settings of this gate."""
-    if turn_detection["type"] == "semantic_vad":
-        return VadSettings(silence_ms=_PATIENCE_MS[turn_detection["eagerness"]])
-    return VadSettings(
-        threshold=turn_detection["threshold"],
-        prefix_ms=turn_detection["prefix_padding_ms"],
-        silence_ms=turn_detection["silence_duration_ms"],
-    )
-
 
 class EnergyVad:
     """The ear that needs nothing but Python. About 50 frames a second, 20 microseconds each."""
 
     def __init__(self, rate: int, settings: VadSettings, at_ms: int = 0) -> None:
-        self._settings = settings
+        self._threshold = settings.threshold
         self._frame = rate * FRAME_MS // 1000
         self._rest: list[int] = []
-        self._now_ms = at_ms
-        self._not_before_ms = at_ms
         self._floor = NoiseFloor()
-        self._loud: deque[bool] = deque(maxlen=_ONSET_WINDOW)
-        self._quiet_ms: int | None = None
+        self._gate = Gate(settings, FRAME_MS, _ONSET, at_ms)
 
     def listen(self, samples: Sequence[int]) -> list[Mark]:
         marks: list[Mark] = []
@@ -86,33 +56,14 @@ class EnergyVad:
         return marks
 
     def forget(self) -> None:
-        self._quiet_ms = None
-        self._loud.clear()
-        self._not_before_ms = self._now_ms
+        self._gate.forget()
 
     def _hear(self, level_db: float) -> Mark | None:
-        speaking = self._quiet_ms is not None
-        floor_db = self._floor.update(level_db, speaking=speaking)
-        onset_db = max(floor_db + 5.0 + 10.0 * self._settings.threshold, _LEAST_ONSET_DB)
-        self._now_ms += FRAME_MS
-        if self._quiet_ms is None:
-            self._loud.append(level_db > onset_db)
-            return self._begin() if sum(self._loud) >= _ONSET_FRAMES else None
-        loud = level_db > onset_db - _HYSTERESIS_DB
-        self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
-        return self._end() if self._quiet_ms >= self._settings.silence_ms else None
-
-    def _begin(self) -> Mark:
-        since_onset = len(self._loud) - self._loud.index(True)
-        started_ms = self._now_ms - since_onset * FRAME_MS - self._settings.prefix_ms
-        self._quiet_ms = 0
-        self._loud.clear()
-        return Mark(started=True, at_ms=max(started_ms, self._not_before_ms))
-
-    def _end(self) -> Mark:
-        self._quiet_ms = None
-        self._not_before_ms = self._now_ms
-        return Mark(started=False, at_ms=self._now_ms)
+        floor_db = self._floor.update(level_db, speaking=self._gate.open)
+        onset_db = max(floor_db + 5.0 + 10.0 * self._threshold, _LEAST_ONSET_DB)
+        return self._gate.hear(
+            surely=level_db > onset_db, perhaps=level_db > onset_db - _HYSTERESIS_DB
+        )
 
 
 class NoiseFloor:

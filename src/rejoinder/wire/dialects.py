@@ -300,6 +300,15 @@ AZURE = Dialect(
 """Azure OpenAI; the deployment's name stands for the model's."""
 
 
+OLDER_HEADER = ("openai-beta", "realtime=v1")
+"""A header, in lower case, and one of its words, by which a client says that it speaks the beta."""
+OLDER_SUBPROTOCOL = "openai-beta.realtime-v1"
+"""The same for browsers, which cannot set headers."""
+OLDER_PATH = "/openai/realtime"
+OLDER_QUERY = frozenset({"api-version", "deployment"})
+"""Where Azure's preview is, and what its address says: the beta protocol, too."""
+
+
 def azure_legacy(version: str) -> Dialect:
     """Azure OpenAI's preview, by its API version such as ``2024-10-01-preview``: the beta protocol,
     with a flat session. Deprecated since April 2026."""

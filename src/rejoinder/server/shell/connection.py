@@ -7,14 +7,16 @@ from collections.abc import Iterable
 
 from aiohttp import WSMsgType, web
 
-from rejoinder.server import reading
 from rejoinder.server.effects import Effect, Hangup, Send, SendRaw
 from rejoinder.server.handshake_faults import Admit
 from rejoinder.server.inputs import Input, Opened, Received, Tick
-from rejoinder.server.outlet import Outlet, Pong
-from rejoinder.server.served import ServedSession
-from rejoinder.server.sockets import Socket
-from rejoinder.wire import codec
+from rejoinder.server.shapes import Shape
+from rejoinder.server.shell.outlet import Outlet, Pong
+from rejoinder.server.shell.served import ServedSession
+from rejoinder.server.shell.sockets import Socket
+
+_NO_CODE = 1005
+"""What a close frame without a code counts as (RFC 6455)."""
 
 
 class Connection:
@@ -26,11 +28,13 @@ class Connection:
         websocket: web.WebSocketResponse,
         socket: Socket,
         outlet: Outlet,
+        shape: Shape,
     ) -> None:
         self._session = session
         self._websocket = websocket
         self._socket = socket
         self._outlet = outlet
+        self._shape = shape
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -63,7 +67,7 @@ class Connection:
             message = await self._websocket.receive()
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    event = reading.read(message.data)
+                    event = self._shape.read(message.data)
                     self._session.note(event)
                     self._step(Received(event))
                 case WSMsgType.PING:
@@ -73,6 +77,9 @@ class Connection:
                 case WSMsgType.ERROR:
                     # A frame too large, say: aiohttp closes by itself and forgets with which code.
                     self._session.ended(getattr(message.data, "code", None))
+                case WSMsgType.CLOSE if self._outlet.answers_close:
+                    self._session.ended(message.data or _NO_CODE, message.extra or "")
+                    return await self._part()
                 case _:
                     return await self._part()
 
@@ -85,7 +92,9 @@ class Connection:
 
     def _step(self, given: Input) -> None:
         try:
-            self._carry_out(self._session.peer.step(self._loop.time(), given))
+            effects = self._session.peer.step(self._loop.time(), given)
+            self._session.note_strikes()
+            self._carry_out(effects)
         except Exception as error:  # noqa: BLE001 - a script's own: told at the end of the block
             self._session.failure = self._session.failure or error
             self._outlet.post(Hangup(1011, "the server failed"))
@@ -94,10 +103,14 @@ class Connection:
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
+            if self._outlet.mute:
+                return
+            self._session.note_effect(effect)
             if isinstance(effect, Send):
-                if not self._outlet.mute:
-                    self._session.sent.append(effect.event)
-                effect = SendRaw(codec.encode(effect.event).decode())
+                frame = self._shape.told(effect.event)
+                if frame is None:
+                    continue
+                effect = SendRaw(frame)
             self._outlet.post(effect)
 
     def _arm(self) -> None:

@@ -17,7 +17,7 @@ from rejoinder.server.handshake_faults import (
     TurnAway,
     Wait,
 )
-from rejoinder.server.sockets import Socket
+from rejoinder.server.shell.sockets import Socket
 
 Welcome: TypeAlias = Admit | Respond | TurnAway
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TypeVar
 
 from rejoinder.server.conversation import Conversation
 from rejoinder.server.core import Session
+from rejoinder.server.effects import Effect, Send
 from rejoinder.server.fault_line import FaultLine
 from rejoinder.server.peer import Peer
 from rejoinder.server.reading import Unreadable
+from rejoinder.server.sights import Heard, Left, Sight, Told
 from rejoinder.wire.client_events import ClientEvent, InputAudioBufferAppend
 from rejoinder.wire.server_events import ServerEvent
 
@@ -29,8 +32,12 @@ class ServedSession:
     ``failure``: what a script or a fault raised; the connection was closed with 1011.
     """
 
-    def __init__(self, core: Session, line: FaultLine) -> None:
+    def __init__(
+        self, core: Session, line: FaultLine, watch: Callable[[Sight], None] = lambda _sight: None
+    ) -> None:
         self.core = core
+        self._line = line
+        self._watch = watch
         self.peer = Peer(core, line)
         self.received: deque[ClientEvent | Unreadable] = deque(maxlen=_REMEMBERED)
         self.sent: deque[ServerEvent] = deque(maxlen=_REMEMBERED)
@@ -67,16 +74,29 @@ class ServedSession:
 
     def note(self, event: ClientEvent | Unreadable) -> None:
         """Remembers what the client said."""
+        self._watch(Heard(event))
         if isinstance(event, InputAudioBufferAppend):
             self.appended += len(event.audio)
         else:
             self.received.append(event)
         self._wake()
 
-    def ended(self, close_code: int | None) -> None:
+    def note_strikes(self) -> None:
+        """Tells of the faults that have just struck."""
+        while self._line.struck:
+            self._watch(self._line.struck.popleft())
+
+    def note_effect(self, effect: Effect) -> None:
+        """Remembers what goes out."""
+        self._watch(Told(effect))
+        if isinstance(effect, Send):
+            self.sent.append(effect.event)
+
+    def ended(self, close_code: int | None, reason: str = "") -> None:
         """Remembers how it ended: the first word on that counts."""
         if self.close_code is None:
             self.close_code = close_code or 1006
+            self._watch(Left(self.close_code, reason))
         self._wake()
 
     async def _news(self) -> None:

@@ -27,7 +27,7 @@ from rejoinder.server.effects import (
     StopReading,
     StopWriting,
 )
-from rejoinder.server.sockets import Socket
+from rejoinder.server.shell.sockets import Socket
 
 GOODBYE_SECONDS = 1.0
 """How long a close waits for the other side's agreement."""
@@ -47,7 +47,7 @@ Outgoing: TypeAlias = Effect | Pong
 class Outlet:
     """Takes effects (`post`) and carries them out (`write`).
 
-    ``ended`` is told the close code as soon as there is one. ``go_down`` takes the server down, for
+    ``ended`` is told the close code and its reason as soon as there is one. ``go_down`` takes the server down, for
     so many seconds or for good. ``mute``: nothing is said any more. ``answers_close``: whether the
     client's close is to be answered.
     """
@@ -56,7 +56,7 @@ class Outlet:
         self,
         websocket: web.WebSocketResponse,
         socket: Socket,
-        ended: Callable[[int | None], None],
+        ended: Callable[[int | None, str], None],
         go_down: Callable[[float | None], None],
     ) -> None:
         self.mute = False
@@ -95,7 +95,7 @@ class Outlet:
     async def close(self, code: int, reason: str) -> None:
         """Closes the WebSocket, in a second at most; at once where a fault has spoilt that."""
         if self.mute or self._socket.deaf or self._rate is not None:
-            self._ended(None)
+            self._ended(None, "")
             self._socket.abort()
         else:
             await self._hang_up(Hangup(code, reason))
@@ -151,7 +151,7 @@ class Outlet:
             await self._socket.dribble(data, self._rate)
 
     async def _hang_up(self, effect: Hangup) -> None:
-        self._ended(effect.code)
+        self._ended(effect.code, effect.reason)
         if self._rate is not None:
             await self._socket.dribble(frames.close(effect.code, effect.reason), self._rate)
             return await self._socket.cut()

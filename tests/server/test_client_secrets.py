@@ -1,0 +1,175 @@
+"""Client secrets: asked for with a key, taken for one, until they expire."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from openai.types.realtime import ClientSecretCreateResponse
+
+from rejoinder.server.client_secrets import ClientSecrets
+from rejoinder.server.refusals import Refusal
+from rejoinder.server.serve import Server, serve
+from rejoinder.testing import Run
+from tests.server.test_serve import connected
+
+KEY = "sk-right"
+NOW = 1_000_000.0
+
+
+def issue(secrets: ClientSecrets, body: Any, now: float = NOW) -> dict[str, Any]:
+    return secrets.issue("ek_1", now, b"" if body is None else json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "lasting"),
+    [
+        (None, 600),
+        ({}, 600),
+        ({"expires_after": None, "session": None}, 600),
+        ({"expires_after": {"anchor": "created_at"}}, 600),
+        ({"expires_after": {"anchor": "created_at", "seconds": 10}}, 10),
+        ({"expires_after": {"seconds": 7200}}, 7200),
+    ],
+)
+def test_a_secret_is_good_until_it_expires(body: Any, lasting: int) -> None:
+    secrets = ClientSecrets()
+    reply = issue(secrets, body)
+    assert (reply["value"], reply["expires_at"]) == ("ek_1", NOW + lasting)
+    session = reply["session"]
+    assert (session["object"], session["expires_at"]) == ("realtime.session", 0)
+    assert session["model"] == "gpt-realtime"
+    assert secrets.session_of("ek_1", NOW + lasting - 1) is not None
+    assert secrets.session_of("ek_1", NOW + lasting) is None
+    assert secrets.session_of("ek_2", NOW) is secrets.session_of(None, NOW) is None
+
+
+def test_the_reply_is_of_the_official_type() -> None:
+    for session in (
+        {"type": "realtime", "model": "gpt-realtime-2", "instructions": "Be brief."},
+        {"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper-1"}}}},
+    ):
+        reply = issue(ClientSecrets(), {"session": session})
+        ClientSecretCreateResponse.model_validate(reply)
+        assert reply["session"].items() >= {**session, "audio": reply["session"]["audio"]}.items()
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ([], "invalid_type", None),
+        ({"secret": "mine"}, "unknown_parameter", "secret"),
+        ({"expires_after": 60}, "invalid_type", "expires_after"),
+        ({"expires_after": {"anchor": "now"}}, "invalid_value", "expires_after.anchor"),
+        ({"expires_after": {"seconds": 9}}, "integer_below_min_value", "expires_after.seconds"),
+        ({"expires_after": {"seconds": 7201}}, "integer_above_max_value", "expires_after.seconds"),
+        ({"session": "any"}, "invalid_type", "session"),
+        ({"session": {}}, "missing_required_parameter", "session.type"),
+        ({"session": {"type": None}}, "missing_required_parameter", "session.type"),
+        ({"session": {"type": "party"}}, "invalid_value", "session.type"),
+        ({"session": {"type": "realtime", "voice": "ash"}}, "unknown_parameter", "session.voice"),
+        (
+            {"session": {"type": "realtime", "audio": {"output": {"speed": 9}}}},
+            "decimal_above_max_value",
+            "session.audio.output.speed",
+        ),
+    ],
+)
+def test_a_wrong_request_is_refused(body: Any, code: str, param: str | None) -> None:
+    secrets = ClientSecrets()
+    with pytest.raises(Refusal) as refused:
+        issue(secrets, body)
+    assert (refused.value.code, refused.value.param) == (code, param)
+    assert secrets.session_of("ek_1", NOW) is None
+
+
+def test_a_request_that_is_no_json_is_refused() -> None:
+    with pytest.raises(Refusal) as refused:
+        ClientSecrets().issue("ek_1", NOW, b"{oops")
+    assert refused.value.code == "invalid_json"
+
+
+def test_expired_ones_are_forgotten() -> None:
+    secrets = ClientSecrets()
+    issue(secrets, None)
+    secrets.issue("ek_2", NOW + 601, b"")
+    assert secrets.session_of("ek_1", NOW) is None
+    assert secrets.session_of("ek_2", NOW + 601) is not None
+
+
+# -- over a real socket --
+
+
+async def ask(server: Server, body: Any, key: str = KEY) -> tuple[int, dict[str, Any]]:
+    url = server.url.replace("ws:", "http:") + "/realtime/client_secrets"
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as http,
+        http.post(url, json=body) as response,
+    ):
+        return response.status, await response.json()
+
+
+def test_a_secret_opens_sessions_as_it_says(run: Run) -> None:
+    session = {
+        "type": "realtime",
+        "model": "gpt-realtime-2",
+        "instructions": "Be brief.",
+        "reasoning": {"effort": "high"},
+    }
+
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server:
+            asked = {"session": session, "expires_after": {"anchor": "created_at", "seconds": 60}}
+            status, reply = await ask(server, asked)
+            assert status == 200
+            assert reply["value"].startswith("ek_")
+            for path in ("/realtime", "/realtime?model=gpt-realtime"):
+                async with connected(server, path, key=reply["value"]) as client:
+                    created = await client.hear()
+                    assert created["session"]["instructions"] == "Be brief."
+                    assert created["session"]["model"] == "gpt-realtime-2"
+                    assert created["session"]["reasoning"] == {"effort": "high"}
+            protocols = ["realtime", f"openai-insecure-api-key.{reply['value']}"]
+            async with connected(server, key=None, protocols=protocols) as client:
+                assert (await client.hear())["type"] == "session.created"
+                await elapse(60)
+                await client.say("response.create")
+                await client.until("response.done")  # a session outlives its secret
+            async with connected(server, key=reply["value"]) as client:
+                assert (await client.hear())["error"]["code"] == "invalid_api_key"
+
+    run(exchange())
+
+
+async def elapse(seconds: float) -> None:
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, over.set)
+    await over.wait()
+
+
+def test_a_secret_may_be_for_listening_only(run: Run) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server:
+            _, reply = await ask(server, {"session": {"type": "transcription"}})
+            async with connected(server, "/realtime", key=reply["value"]) as client:
+                assert (await client.hear())["session"]["type"] == "transcription"
+
+    run(exchange())
+
+
+def test_who_asks_wrongly_is_told(run: Run) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server:
+            status, reply = await ask(server, {}, key="sk-wrong")
+            assert (status, reply["error"]["code"]) == (401, "invalid_api_key")
+            status, reply = await ask(server, {"secret": 1})
+            assert (status, reply["error"]["param"]) == (400, "secret")
+            _, reply = await ask(server, {})
+            status, _ = await ask(server, {}, key=reply["value"])
+            assert status == 401  # a secret makes no other
+
+    run(exchange())
