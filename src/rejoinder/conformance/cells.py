@@ -176,6 +176,9 @@ _SLOW_DOOR = _named(
     survives=False,
 )
 
+_IN_TURN = [msgspec.structs.replace(case, within=2 * IN_SILENCE) for case in _STALLED[:1]]
+"""For two replies, where the clock of the second begins to run when the first has given way."""
+
 _CALLS = _named(
     Kind.CALL,
     "call-only-in-done call-without-arguments call-without-id call-without-name",
@@ -192,6 +195,7 @@ _EDITS = [
         Kind.EDIT,
         "half-open",
         "@before-updated",
+        expect=ENDED,
         within=IN_SILENCE,
         after=IN_SILENCE,
         survives=False,
@@ -268,7 +272,8 @@ CASES: dict[str, list[Case]] = {
         *_ENDS[:1],
         *_REFUSALS,
         *_SILENCES[:2],
-        *_SOME_LOSSES,
+        *_SOME_LOSSES[:-1],
+        *_IN_TURN,
     ],
     "edit": [HEALTHY, *_EDITS],
 }

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from rejoinder.conformance.cells import CASES
@@ -22,23 +20,37 @@ _STYLES = {
     Verdict.DEAD: "red",
     Verdict.HANG: "bold white on red",
 }
-_SHORT = {Verdict.TRUNCATED: "truncated"}
-"""Where room is scarce; the legend below says it in full."""
+_SHORT = {
+    Verdict.OVER_EAGER: "eager",
+    Verdict.LATE: "late",
+    Verdict.TRUNCATED: "short",
+    Verdict.CROSSED: "cross",
+    Verdict.DEAD: "dead",
+    Verdict.HANG: "hang",
+}
+"""Eighty columns are not many; the legend says it in full. A settled cell is its seconds."""
+_COLUMN = 7
 
 
 def drawn(report: Report) -> RenderableType:
     """The whole table, what its words mean, and how many there are of each."""
     scenarios = [name for name in CASES if any(cell.scenario == name for cell in report.cells)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("fault", no_wrap=True)
-    for name in scenarios:
-        table.add_column(name, no_wrap=True)
-    for kind, names in rows([report]).items():
-        table.add_row(Text(kind.value, style="bold"))
+    faults = rows([report])
+    width = max((len(name) for names in faults.values() for name in names), default=0) + 3
+    lines = [_line("fault", width, [Text(name) for name in scenarios], style="bold")]
+    for kind, names in faults.items():
+        lines += [Text(), Text(kind.value, style="bold")]
         for name in names:
-            found = [report.find(scenario, name) for scenario in scenarios]
-            table.add_row(Text(f"  {name}"), *map(_cell, found))
-    return Group(table, *_legend(report), summary(report))
+            found = [_cell(report.find(scenario, name)) for scenario in scenarios]
+            lines.append(_line(f"  {name}", width, found))
+    return Group(*lines, Text(), *_legend(report), summary(report))
+
+
+def _line(name: str, width: int, cells: Sequence[Text], style: str = "") -> Text:
+    line = Text(name.ljust(width), style=style, no_wrap=True)
+    for cell in cells:
+        line.append_text(cell).append(" " * (_COLUMN - len(cell)))
+    return line
 
 
 def summary(report: Report) -> Text:
@@ -59,12 +71,13 @@ def verdict_line(cell: CellReport) -> Text:
 
 def _legend(report: Report) -> Sequence[Text]:
     seen = [Verdict(one) for one in report.totals() if one != ALL_WELL]
-    return [Text.assemble((one.value, _STYLES[one]), f": {MEANING[one]}") for one in seen]
+    return [
+        Text.assemble((_SHORT[one], _STYLES[one]), f"  {one.value}: {MEANING[one]}") for one in seen
+    ]
 
 
 def _cell(cell: CellReport | None) -> Text:
     if cell is None:
         return Text("")
     verdict = Verdict(cell.verdict)
-    time = "" if cell.seconds is None else f" {cell.seconds * 1000:.0f} ms"
-    return Text(f"{_SHORT.get(verdict, verdict.value)}{time}", style=_STYLES[verdict])
+    return Text(_SHORT.get(verdict) or f"{cell.seconds or 0.0:.1f} s", style=_STYLES[verdict])
