@@ -57,7 +57,7 @@ button.cell:focus-visible { outline: 2px solid #1c5fd4; }
   border-bottom: 1px solid var(--line); }
 .verdict { padding: .05rem .5rem; border-radius: .25rem; }
 """ + "".join(
-    f".v{at} {{ background: {paper}; color: {ink}; }}\n"
+    f".v{at}, button.cell.v{at} {{ background: {paper}; color: {ink}; }}\n"
     for at, (paper, ink) in enumerate(_SHADES.values())
 )
 
@@ -138,7 +138,7 @@ def _explained(report: Report, cell: CellReport) -> str:
     return (
         f"<h3>{cell.scenario} × <code>{escape(cell.fault)}</code> "
         f'<span class="verdict {_shade(cell.verdict)}">{cell.verdict}</span></h3>'
-        f"<p>{escape(SCENARIOS[cell.scenario].about)} {escape(cell.about)}</p>"
+        f"<p>{escape(SCENARIOS[cell.scenario].about)}<br><b>The fault</b>: {escape(cell.about)}.</p>"
         f"<p><b>Expected</b> within {cell.within:g} s: {escape(_EXPECTED[cell.expected])}.{after}</p>"
         f"<table><tr><th>step</th><th>after</th><th>heard</th><th>in the client's words</th></tr>{steps}"
         f'</table><p class="faint">To see it again: <code>{escape(again)}</code></p>'

@@ -15,7 +15,7 @@ from rejoinder.conformance.matrix import Result
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.catalogue import fault
 
-_HEALTHY = "Nothing goes wrong."
+_HEALTHY = "none"
 ALL_WELL = Verdict.SETTLED.value
 
 
@@ -84,7 +84,7 @@ def _told(result: Result) -> CellReport:
         fault=case.name,
         kind=case.kind.name.lower(),
         faults=case.faults,
-        about=" ".join(fault(one).says for one in case.faults) or _HEALTHY,
+        about="; ".join(fault(one).says for one in case.faults) or _HEALTHY,
         expected=bounds.expect.value,
         within=bounds.within,
         survives=case.survives,
