@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rejoinder.core import effects as ef
-from rejoinder.core.early import MOST_BYTES, MOST_EVENTS, Early
-from rejoinder.core.outcomes import Completed
+from rejoinder.core.early import MOST_BYTES, Early
+from rejoinder.core.outcomes import Completed, Failed
 from rejoinder.core.parts import Audio, Text
 from rejoinder.core.responses import KEY
 from rejoinder.wire.server_events import ResponseOutputAudioDelta, ResponseOutputTextDelta
@@ -94,27 +94,76 @@ def test_an_abandoned_response_stays_abandoned() -> None:
     assert stage.cancels() == ["r2"]
 
 
-def test_the_response_heard_of_first_is_forgotten_when_there_are_too_many_events() -> None:
+def test_on_a_server_that_returns_keys_a_nameless_end_is_nobodys() -> None:
+    stage = echoing()
+    stage.ask("b")
+    stage.text("not ours", "r_foreign")
+    stage.done("r_foreign")
+    assert not stage.settled("b")
+
+    stage.created("r2", "b")
+    stage.text("ours", "r2")
+    stage.done("r2")
+    assert stage.outcome("b").delivered.text == "ours"
+
+
+def too_much(response_id: str = "r1") -> Stage:
+    stage = asked()
+    for _ in range(7):
+        stage.audio(20_000, response_id)
+    return stage
+
+
+def test_what_said_too_much_to_be_kept_fails_when_it_is_created() -> None:
+    stage = too_much()
+    stage.created()
+
+    outcome = stage.outcome()
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "response_torn"
+    assert stage.parts() == []
+    assert stage.cancels() == ["r1"]
+    stage.done()
+    assert stage.next_reply_works()
+
+
+def test_so_it_does_when_it_is_only_ended() -> None:
+    stage = too_much()
+    stage.done(metadata={KEY: stage.name("a")})
+
+    assert isinstance(stage.outcome(), Failed)
+    assert stage.outcome().code == "response_torn"
+    assert stage.next_reply_works()
+
+
+def test_the_response_heard_of_first_is_given_up_when_there_is_too_much() -> None:
     early = Early()
-    word = ResponseOutputTextDelta(response_id="r", **WHERE, delta="word")
-    early.keep("old", word)
-    for _ in range(MOST_EVENTS):
-        early.keep("new", word)
-
-    assert early.taken("old") == []
-    assert early.events == MOST_EVENTS
-    assert early.taken("new") == [word] * MOST_EVENTS
-    assert early == Early()
-
-
-def test_so_it_is_when_there_is_too_much_audio() -> None:
-    early = Early()
-    sound = ResponseOutputAudioDelta(response_id="r", **WHERE, delta=bytes(MOST_BYTES // 2))
+    sound = ResponseOutputAudioDelta(response_id="r", **WHERE, delta=bytes(MOST_BYTES // 4))
     early.keep("old", sound)
     early.keep("old", sound)
-    assert early.bytes == MOST_BYTES
     early.keep("new", sound)
+    assert list(early.given_up) == ["old"]
+    early.keep("old", sound)
 
     assert early.taken("old") == []
     assert early.taken("new") == [sound]
+    early.forget("old")
     assert early == Early()
+
+
+def test_words_count_as_well() -> None:
+    early = Early()
+    text = ResponseOutputTextDelta(response_id="r", **WHERE, delta="x" * (MOST_BYTES // 2))
+    early.keep("r", text)
+    early.keep("r", text)
+    assert early.taken("r") == []
+    assert list(early.given_up) == ["r"]
+
+
+def test_so_many_are_remembered_as_given_up() -> None:
+    early = Early()
+    sound = ResponseOutputAudioDelta(response_id="r", **WHERE, delta=bytes(MOST_BYTES))
+    for number in range(300):
+        early.keep(f"r{number}", sound)
+    assert len(early.given_up) == 256
+    assert "r299" in early.given_up

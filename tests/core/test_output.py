@@ -290,3 +290,27 @@ def test_what_a_nameless_end_carries_is_delivered_to_an_open_response(
     assert isinstance(stage.outcome(), Failed)
     assert stage.outcome().response_id is None
     assert [opened.response_id for opened in stage.all(ef.Open)] == [""] * bool(output)
+
+
+def test_an_end_under_a_strange_id_is_that_of_the_item_at_its_place() -> None:
+    """Some servers name an item anew when it ends; its words must not be told twice."""
+    stage = told(
+        item("added", id="i1", type="message", content=[]),
+        text("Nine to six."),
+        of_part("output_text.done", item_id="other", text="Nine to six."),
+        item("done", **message({"type": "output_text", "text": "Nine to six."}, id="other")),
+    )
+    assert stage.outcome().delivered.text == "Nine to six."
+    (ended,) = [part for part in stage.parts() if isinstance(part, parts.ItemEnded)]
+    assert ended.item_id == "i1"
+
+
+def test_an_item_at_a_place_that_is_free_again_is_another_one() -> None:
+    """Some servers give every item the index 0."""
+    stage = told(
+        item("added", id="i1", type="message", content=[]),
+        text("One. "),
+        item("done", **message({"type": "output_text", "text": "One. "})),
+        item("done", **message({"type": "output_text", "text": "Two."}, id="i2")),
+    )
+    assert stage.outcome().delivered.text == "One. Two."

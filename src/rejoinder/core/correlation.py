@@ -178,7 +178,8 @@ class Correlation(msgspec.Struct):
             yield ef.Announce(ef.Odd("odd", event))
 
     def _ended(self, response_id: str | None, metadata: Metadata) -> Machine | None:
-        """Who is meant by an end: by id, by key, or as the only one there is."""
+        """Who is meant by an end: by id, by key, or, on a server that returns no key, as the only one
+        there is."""
         key, send = self._sent(metadata)
         known = self.responses.named(response_id)
         if known is not None or (response_id or "") in self.responses.past:
@@ -189,7 +190,7 @@ class Correlation(msgspec.Struct):
             return keyed if fits else None
         alive = [m for m in self.responses.machines.values() if m.state is not State.QUEUED]
         alone = response_id and len(alive) == 1 and alive[0].state is State.REQUESTED
-        return alive[0] if alone else None
+        return alive[0] if alone and not self.echoes else None
 
     def _unanswered(self, key: str, send: int) -> Machine | None:
         """The machine of a key, if this send of it has not been answered: a late word about an earlier

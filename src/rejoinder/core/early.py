@@ -10,35 +10,50 @@ import msgspec
 
 from rejoinder.wire.server_events import ServerEvent
 
-MOST_EVENTS = 4096
 MOST_BYTES = 8 * 1024 * 1024
-"""Of audio. Beyond either, the response that was heard of first is forgotten whole."""
+"""Of all that is kept, as JSON. Beyond it, the response that was heard of first is given up: a beginning
+without a middle is worth nothing."""
+_MOST_GIVEN_UP = 256
+
+
+class Held(msgspec.Struct):
+    """What one response has said, in order, and how much that is."""
+
+    events: list[ServerEvent] = []
+    size: int = 0
 
 
 class Early(msgspec.Struct):
-    """Events by response id, in the order in which they came; ids in the order of their first."""
+    """What was said by response id, in the order in which the ids came up.
 
-    held: dict[str, list[ServerEvent]] = {}
-    events: int = 0
-    bytes: int = 0
+    ``given_up``: the ids of those that said too much before they were told of. They can never be whole.
+    """
+
+    held: dict[str, Held] = {}
+    given_up: dict[str, None] = {}
 
     def keep(self, response_id: str, event: ServerEvent) -> None:
-        """One more of a response that is not known."""
-        self.held.setdefault(response_id, []).append(event)
-        self._count(event, 1)
-        while self.events > MOST_EVENTS or self.bytes > MOST_BYTES:
-            self.taken(next(iter(self.held)))
+        """One more event of a response that is not known."""
+        if response_id in self.given_up:
+            return
+        held = self.held.setdefault(response_id, Held())
+        held.events.append(event)
+        held.size += len(msgspec.json.encode(event))
+        while sum(one.size for one in self.held.values()) > MOST_BYTES:
+            self._give_up(next(iter(self.held)))
 
     def taken(self, response_id: str) -> list[ServerEvent]:
-        """Those of one response, which are not kept any longer."""
-        if response_id not in self.held:
-            return []
-        events = self.held.pop(response_id)
-        for event in events:
-            self._count(event, -1)
-        return events
+        """What one response has said; it is not kept any longer."""
+        held = self.held.pop(response_id, None)
+        return held.events if held is not None else []
 
-    def _count(self, event: ServerEvent, times: int) -> None:
-        delta = getattr(event, "delta", None)
-        self.events += times
-        self.bytes += times * len(delta) if isinstance(delta, bytes) else 0
+    def forget(self, response_id: str) -> None:
+        """Nothing of this response is of interest any more."""
+        self.held.pop(response_id, None)
+        self.given_up.pop(response_id, None)
+
+    def _give_up(self, response_id: str) -> None:
+        del self.held[response_id]
+        self.given_up[response_id] = None
+        if len(self.given_up) > _MOST_GIVEN_UP:
+            del self.given_up[next(iter(self.given_up))]

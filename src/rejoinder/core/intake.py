@@ -18,7 +18,7 @@ from rejoinder.core.lifecycle import State, Trigger
 from rejoinder.core.machine import Machine
 from rejoinder.core.outcomes import Close
 from rejoinder.core.state import SessionState
-from rejoinder.core.verdict import Facts, failure
+from rejoinder.core.verdict import OURS, Facts, failure
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody, ResponseObject
@@ -33,6 +33,12 @@ _RECENT = 8
 """How many events are remembered: a proxy that delivers twice does so at once, and events can be big."""
 
 _ACTIVE = State.ACTIVE  # an enum's attribute is slow to read
+
+_TORN = ErrorBody(
+    type=OURS,
+    code="response_torn",
+    message="the response said more than could be kept before the server told whose it is",
+)
 
 _HOSTED = (
     ev.ResponseMcpCallInProgress,
@@ -115,12 +121,21 @@ def _created(state: SessionState, now: float, event: ev.ResponseCreated) -> Iter
         if isinstance(effect, ef.Open) and not effect.asked and effect.default:
             state.input_audio.answered()
         yield effect
+    yield from _if_torn(state, now, event.response)
+
+
+def _if_torn(state: SessionState, now: float, response: ResponseObject) -> Iterator[ef.Effect]:
+    """A response whose beginning could not be kept can only fail."""
+    if response.id in state.responses.early.given_up:
+        torn = ev.ResponseError(response_id=response.id, metadata=response.metadata, error=_TORN)
+        yield from state.correlation.failed(now, torn)
 
 
 def _done(state: SessionState, now: float, event: ev.ResponseDone) -> Iterator[ef.Effect]:
     response, machine = event.response, copy.copy(state.correlation.ending(event.response))
     told = response.id is not None and state.responses.past.get(response.id, False)
     unheard = (response.id or "") not in state.responses.past and not state.responses.machines
+    yield from _if_torn(state, now, response)
     yield from state.correlation.done(now, event)
     if unheard and response.status not in ("completed", "cancelled"):
         yield ef.Announce(ef.ServerErrorSeen(failure(response), benign=False, suspected=False))

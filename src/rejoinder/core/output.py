@@ -52,7 +52,8 @@ class OutputItem(msgspec.Struct):
 class Output(msgspec.Struct):
     """Assembles one response. ``hosted`` holds the MCP calls that the server is running.
 
-    ``names``: the event name that tells each kind of delta of each part.
+    ``names``: the event name that tells each kind of delta of each part. ``places``: the item at each
+    output index, as it was announced.
     """
 
     items: dict[str, OutputItem] = {}
@@ -61,6 +62,7 @@ class Output(msgspec.Struct):
     calls: list[FunctionCall] = []
     hosted: set[str] = set()
     names: dict[tuple[str, int, int], str] = {}
+    places: dict[int, str] = {}
 
     def delivered(self, bytes_per_second: int) -> Delivered:
         """What the caller has received up to now."""
@@ -96,11 +98,11 @@ class Output(msgspec.Struct):
             case ev.ResponseContentPartAdded():
                 yield from self._content(event.item_id, event.content_index, event.part)
             case ev.ResponseOutputTextDone():
-                yield from self._all_words(event.item_id, event.content_index, _TEXT, event.text)
+                item_id = self._meant(event.item_id, event.output_index)
+                yield from self._all_words(item_id, event.content_index, _TEXT, event.text)
             case ev.ResponseOutputAudioTranscriptDone():
-                yield from self._all_words(
-                    event.item_id, event.content_index, _AUDIO, event.transcript
-                )
+                item_id = self._meant(event.item_id, event.output_index)
+                yield from self._all_words(item_id, event.content_index, _AUDIO, event.transcript)
             case ev.ResponseFunctionCallArgumentsDone():
                 self._arguments(event)
             case ev.ResponseOutputItemDone():
@@ -139,9 +141,17 @@ class Output(msgspec.Struct):
             known = self.items[item_id] = OutputItem()
         return known
 
+    def _meant(self, item_id: str, index: int) -> str:
+        """The item whose whole is told: under a strange id, the one that was announced at its place and
+        is still open, or its words would be told twice."""
+        there = self.places.get(index)
+        open_there = there is not None and not self.items[there].ended
+        return there if item_id not in self.items and there and open_there else item_id
+
     def _started(self, item: Item, index: int) -> Iterator[Part]:
         if not item.id:
             return
+        self.places.setdefault(index, item.id)
         new = item.id not in self.items  # its deltas may have come before it
         known = self._item(item.id)
         known.call_id, known.name = known.call_id or item.call_id, known.name or item.name
@@ -206,22 +216,24 @@ class Output(msgspec.Struct):
         """An item's end. ``cut``: its response was cut short, so silence is no word of completion."""
         if not item.id:
             return
+        meant = self._meant(item.id, index)
+        item = item if meant == item.id else msgspec.structs.replace(item, id=meant)
         yield from self._started(item, index)
-        known = self._item(item.id)
+        known = self._item(meant)
         if known.ended:
             return
         for content_index, part in enumerate(item.content or ()):
             kind = _KINDS.get(part.type)
             if kind is not None:
                 text = part.transcript if kind == _AUDIO else part.text
-                yield from self._all_words(item.id, content_index, kind, text)
-        self.hosted.discard(item.id)
+                yield from self._all_words(meant, content_index, kind, text)
+        self.hosted.discard(meant)
         whole = item.status == "completed" or (item.status is None and not cut)
         if item.type == "function_call" and whole:
             known.arguments = item.arguments or known.arguments
-            yield from self._called(item.id, known)
+            yield from self._called(meant, known)
         known.ended = True
-        yield ItemEnded(item.id, item.status, item)
+        yield ItemEnded(meant, item.status, item)
 
     def _called(self, item_id: str, known: OutputItem) -> Iterator[Part]:
         """A call without a name cannot be run, so it is not delivered; its id may be the item's."""

@@ -319,7 +319,7 @@ class Responses(msgspec.Struct):
     def remember(self, name: str, done: bool = False) -> None:
         """Keeps the name of a response that is over, and whether its end was told."""
         self.past[name] = self.past.pop(name, False) or done
-        self.early.taken(name)
+        self.early.forget(name)
         if len(self.past) > _MOST_PAST:
             del self.past[next(iter(self.past))]
 
