@@ -105,8 +105,6 @@ def faults(
         good = show(client, only or [], Console(), json=json, html=html, at_a_time=at_a_time)
     except ConfigurationError as error:
         _refuse(error.message)
-    except OSError as error:
-        _refuse(f"{error.filename}: {error.strerror}; name a file that can be written to")
     if not good:
         raise typer.Exit(1)
 

@@ -1,20 +1,20 @@
-"""LiveKit models, if they were any, that do what the matrix must survive. Loaded in its processes."""
+"""LiveKit models that do what the matrix must survive. Loaded in its processes."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
+from livekit.agents import llm
 
-class _Model:
-    """Takes what every model takes."""
 
-    def __init__(self, **_options: str) -> None:
-        pass
-
-    def session(self) -> Any:
-        return self
+class _Session:
+    """As much of a session as is asked for before a reply."""
 
     def on(self, _name: str, _listener: object) -> None:
         pass
@@ -25,23 +25,67 @@ class _Model:
     async def aclose(self) -> None:
         pass
 
-
-class Mute(_Model):
-    """Never answers."""
-
-    async def generate_reply(self, **_options: str) -> None:
+    async def generate_reply(self, **_options: str) -> Any:
+        """Never answers."""
         await asyncio.get_running_loop().create_future()
 
 
-class Blocking(_Model):
-    """Blocks the loop."""
+class Mute(llm.RealtimeModel):
+    """Its session never answers."""
 
-    async def generate_reply(self, **_options: str) -> None:
-        threading.Event().wait()
+    def __init__(self, **_options: str) -> None:
+        super().__init__(
+            capabilities=llm.RealtimeCapabilities(
+                message_truncation=False,
+                turn_detection=False,
+                user_transcription=False,
+                auto_tool_reply_generation=False,
+                audio_output=True,
+                manual_function_calls=False,
+            )
+        )
+
+    def session(self, **_options: object) -> Any:
+        return self.made()
+
+    def made(self) -> _Session:
+        return _Session()
+
+    async def aclose(self) -> None:
+        pass
 
 
-class Crashing(_Model):
-    """Takes its process with it."""
+class Blocking(Mute):
+    """Its session blocks the loop, and has started another process that goes on for ever."""
 
-    async def generate_reply(self, **_options: str) -> None:
-        raise SystemExit("gone")
+    class Session(_Session):
+        async def generate_reply(self, **_options: str) -> Any:
+            _block()
+
+    def made(self) -> _Session:
+        return self.Session()
+
+
+def _block() -> None:
+    code = "import threading; threading.Event().wait()"
+    other = subprocess.Popen([sys.executable, "-c", code])
+    Path(os.environ["BLOCKING_PIDS"]).write_text(f"{os.getpid()} {other.pid}")
+    threading.Event().wait()
+
+
+class Crashing(Mute):
+    """Its session takes its process along."""
+
+    class Session(_Session):
+        async def generate_reply(self, **_options: str) -> Any:
+            raise SystemExit("gone")
+
+    def made(self) -> _Session:
+        return self.Session()
+
+
+class Unmade(Mute):
+    """Cannot be made."""
+
+    def __init__(self, **_options: str) -> None:
+        raise ValueError("no such voice")

@@ -28,7 +28,7 @@ def test_the_exit_code_is_1_when_a_cell_is_not_as_it_should_be() -> None:
     told = CliRunner().invoke(app, ["faults", *mute])
 
     assert told.exit_code == 1, told.output
-    assert "1 cells, 1 hang" in told.output
+    assert "1 cells, 1 dead" in told.output
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,11 @@ def test_the_exit_code_is_1_when_a_cell_is_not_as_it_should_be() -> None:
         (["--client", "no.such.module:Model"], "cannot import no.such.module"),
         (["--client", "tests.conformance.models:Absent"], "has no class 'Absent'"),
         (["--client", "rejoinder", "--only", "nothing"], "no cell is called anything like"),
+        (["--client", "rejoinder", "--only", ""], "no cell is called anything like ''"),
         (["--client", "rejoinder", "--only", "healthy", "--json", "/no/where"], "/no/where"),
+        (["--client", "rejoinder", "--json", "same", "--html", "same"], "name two"),
+        (["--client", ".relative:Model"], "cannot be imported"),
+        (["--client", "tests.conformance.unimportable:Model"], "boom"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(arguments: list[str], words: str) -> None:

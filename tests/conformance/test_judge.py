@@ -23,6 +23,7 @@ PROMPT = Bounds(Expect.TOLD, within=6.0, after=6.0)
 WHOLE = Bounds(Expect.WHOLE, within=6.0, after=6.0)
 ENDED = Bounds(Expect.ENDED, within=6.0, after=6.0)
 LOST = Bounds(Expect.TOLD, within=6.0, after=6.0, survives=False)
+SHUT = Bounds(Expect.TOLD, within=6.0, after=6.0, survives=False, opens=False)
 
 ALL = Heard(HOURS.reply, HOURS.seconds)
 HALF = Heard("Nine until six,", 1.0)
@@ -66,13 +67,20 @@ def next_(heard: Heard | None, seconds: float = 1.0) -> Step:
         (LOST, next_(Heard("Parking costs", 0.5)), Verdict.TRUNCATED),
         (LOST, next_(None), Verdict.HANG),
         (PROMPT, Step(BEFORE, HOURS, 1.0, FAILED), Verdict.OVER_EAGER),
-        (PROMPT, Step(OPEN, None, 1.0, Heard(end=ERROR)), Verdict.SETTLED),
-        (PROMPT, Step(OPEN, None, 7.0, Heard(end=ERROR)), Verdict.LATE),
+        (PROMPT, Step(OPEN, None, 1.0, Heard(end=ERROR)), Verdict.OVER_EAGER),
+        (LOST, Step(OPEN, None, 1.0, Heard(end=ERROR)), Verdict.OVER_EAGER),
+        (SHUT, Step(OPEN, None, 1.0, Heard(end=ERROR)), Verdict.SETTLED),
+        (SHUT, Step(OPEN, None, 7.0, Heard(end=ERROR)), Verdict.LATE),
+        (WHOLE, asked(Heard("Nine", 0.1, beside="boom")), Verdict.OVER_EAGER),
+        (WHOLE, asked(Heard(HOURS.reply, HOURS.seconds, beside="boom")), Verdict.SETTLED),
+        (WHOLE, asked(Heard(HOURS.reply * 2, HOURS.seconds)), Verdict.CROSSED),
+        (WHOLE, asked(Heard(HOURS.reply, HOURS.seconds * 2)), Verdict.CROSSED),
         (PROMPT, Step(CLOSE, None, 7.0, Heard()), Verdict.LATE),
         (PROMPT, Step(CLOSE), Verdict.HANG),
         (WHOLE, Step("instruct", None, 1.0, Heard()), Verdict.SETTLED),
         (WHOLE, Step("instruct", None, 1.0, Heard(end=ERROR)), Verdict.OVER_EAGER),
         (PROMPT, Step("instruct", None, 1.0, Heard()), Verdict.TRUNCATED),
+        (PROMPT, Step("instruct", None, 1.0, Heard(beside="boom")), Verdict.SETTLED),
         (PROMPT, Step("instruct", None, 1.0, Heard(end=ERROR)), Verdict.SETTLED),
         (ENDED, Step("instruct", None, 1.0, Heard()), Verdict.SETTLED),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from rejoinder.conformance.cells import Cell, cells, chosen
@@ -61,19 +63,42 @@ def test_what_never_ends_is_given_up() -> None:
     assert result.decisive.name == "ask"
 
 
-def test_what_blocks_is_killed() -> None:
+def test_what_blocks_is_killed_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = tmp_path / "pids"
+    monkeypatch.setenv("BLOCKING_PIDS", str(pids))
     blocking = client("tests.conformance.models:Blocking")
-    (result,) = run(blocking, named("rejoinder", "asked x healthy"), given_up=0.5, grace=0.5)
+    (result,) = run(blocking, named("rejoinder", "asked x healthy"), given_up=0.5, grace=2.0)
 
     assert result.verdict is Verdict.HANG
-    assert multiprocessing.active_children() == []
+    assert all(gone(int(pid)) for pid in pids.read_text().split())
 
 
-def test_what_takes_its_process_along_is_a_hang() -> None:
+def gone(pid: int) -> bool:
+    """Whether a process is gone, or is dead and waits for whoever inherits it to notice."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_what_takes_its_process_along_is_dead() -> None:
     crashing = client("tests.conformance.models:Crashing")
-    (result,) = run(crashing, named("rejoinder", "asked x healthy"), given_up=5.0)
+    (result,) = run(crashing, named("rejoinder", "asked x healthy"))
 
-    assert result.verdict is Verdict.HANG
+    assert result.verdict is Verdict.DEAD
+    assert result.decisive is not None
+    assert result.decisive.name == "ask"
+
+
+@pytest.mark.parametrize("name", ["tests.conformance.models:Unmade", "builtins:dict"])
+def test_what_cannot_be_opened_is_not_settled(name: str) -> None:
+    (result,) = run(client(name), named("rejoinder", "asked x healthy"))
+
+    assert result.verdict is Verdict.OVER_EAGER
+    assert result.decisive is not None
+    assert result.decisive.name == OPEN
 
 
 def test_a_run_that_is_left_early_leaves_no_process() -> None:

@@ -112,7 +112,7 @@ def test_the_table_shows_every_verdict_and_says_what_it_means() -> None:
     assert re.search(r"response-error +0\.4 s", text)
     assert re.search(r"no-done +hang", text)
     assert re.search(r"healthy +short", text)
-    assert "hang  hang: Nothing was heard until the cell was given up." in text
+    assert "hang   hang: No end was heard until the cell was given up." in text
     assert "3 cells, 1 settled, 1 silently truncated, 1 hang" in text
 
 

@@ -18,7 +18,8 @@ from rejoinder.conformance.judge import BEFORE, CLOSE, NEXT, OPEN, Step
 from rejoinder.conformance.scenarios import PARKING, Act
 from rejoinder.server.apart import LiveServer, live_server
 
-_CLOSING = 10.0
+_CLOSING = 20.0
+"""Seconds. Clients of others take ten for a close frame that is not answered."""
 
 
 def hold(
@@ -27,19 +28,18 @@ def hold(
     tell: Callable[[Step], None],
     given_up: float = GIVEN_UP,
 ) -> None:
-    """Holds the cell and tells of every step, when it begins and when it has ended. What has not ended
-    after ``given_up`` seconds never will.
+    """Holds the cell and tells of every step, when it begins and when it has ended. A step that has not
+    ended after ``given_up`` seconds never will.
 
     Never raises what a client does. May never return, if the client blocks: it is to be killed then.
     """
     logging.disable()
     faults = () if cell.scenario.before else cell.case.faults
     with live_server(scenarios.script(), faults=faults) as server:
-        asyncio.run(_held(_Talk(make(server.url), tell), cell, server, given_up))
+        asyncio.run(_held(_Talk(make(server.url), tell, given_up), cell, server))
 
 
-async def _held(talk: _Talk, cell: Cell, server: LiveServer, given_up: float) -> None:
-    talk.bound(given_up)
+async def _held(talk: _Talk, cell: Cell, server: LiveServer) -> None:
     await talk.open()
     await talk.acts(cell.scenario.before, BEFORE)
     if cell.scenario.before:
@@ -54,15 +54,11 @@ class _Talk:
     """What is said to one client. Nothing more is, but good-bye, once it could not be opened or had to
     be given up."""
 
-    def __init__(self, driver: Driver, tell: Callable[[Step], None]) -> None:
+    def __init__(self, driver: Driver, tell: Callable[[Step], None], given_up: float) -> None:
         self._driver = driver
         self._tell = tell
-        self._gives_up_at = 0.0
+        self._given_up = given_up
         self._over = False
-
-    def bound(self, seconds: float) -> None:
-        """What is not over by then is given up."""
-        self._gives_up_at = asyncio.get_running_loop().time() + seconds
 
     async def open(self) -> None:
         opened = await self._step(Step(OPEN), self._driver.open)
@@ -84,22 +80,24 @@ class _Talk:
             await self._step(Step(name, act.line), lambda: _done(self._driver, act))
 
     async def close(self) -> None:
-        self.bound(_CLOSING)
-        await self._step(Step(CLOSE), self._driver.close)
+        await self._step(Step(CLOSE), self._driver.close, _CLOSING)
 
-    async def _step(self, step: Step, do: Callable[[], Awaitable[Heard | None]]) -> Heard:
+    async def _step(
+        self, step: Step, do: Callable[[], Awaitable[Heard | None]], within: float | None = None
+    ) -> Heard:
         """Does it, and times it. What the client raises is what its user would hear."""
         loop = asyncio.get_running_loop()
         self._tell(step)
         begun, heard = loop.time(), None
-        bound = asyncio.timeout_at(self._gives_up_at)
+        bound = asyncio.timeout(within or self._given_up)
         try:
             async with bound:
                 heard = await do() or Heard()
         except Exception as error:  # noqa: BLE001 - whatever a client raises is told as it is
             heard = None if bound.expired() else Heard(end=ERROR, why=_words(error))
         self._over = self._over or heard is None
-        self._tell(msgspec.structs.replace(step, heard=heard, seconds=loop.time() - begun))
+        lasted = loop.time() - begun - (heard.lag if heard else 0.0)
+        self._tell(msgspec.structs.replace(step, heard=heard, seconds=lasted))
         return heard or Heard(end=ERROR)
 
 

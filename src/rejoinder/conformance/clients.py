@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -18,12 +19,14 @@ _DRIVERS = "rejoinder.conformance.drivers"
 
 class Client(msgspec.Struct, frozen=True):
     """``driver``: a module of `_DRIVERS` with a class ``Driver``. ``target``: ``MODULE:NAME`` of the
-    LiveKit model that it is to drive, if it drives any. ``package``: whose version the matrix shows."""
+    LiveKit model that it is to drive, if it drives any. ``package``: whose version the matrix shows.
+    ``without``: what the driver could do and this client does not offer."""
 
     name: str
     driver: str
     package: str
     target: str | None = None
+    without: frozenset[str] = frozenset()
 
     @property
     def modules(self) -> list[str]:
@@ -37,6 +40,11 @@ class Client(msgspec.Struct, frozen=True):
         if self.target:
             self.model()
         return driver
+
+    def abilities(self) -> frozenset[str]:
+        """What this client offers to its users. Raises as `load` does."""
+        can: frozenset[str] = self.load().can
+        return can - self.without
 
     def model(self) -> Callable[..., Any]:
         """What makes the LiveKit model."""
@@ -62,6 +70,9 @@ class Client(msgspec.Struct, frozen=True):
         return made
 
 
+_ONE_AT_A_TIME = frozenset({"pair"})
+"""LiveKit says of realtime models that most cannot generate several responses at the same time."""
+
 _KNOWN = {
     one.name: one
     for one in (
@@ -85,7 +96,7 @@ def client(name: str) -> Client:
         raise ConfigurationError(
             f"no client is called {name!r}: say {', '.join(_KNOWN)}, or MODULE:CLASS of a LiveKit RealtimeModel"
         )
-    return Client(name, "livekit", module, name)
+    return Client(name, "livekit", module, name, _ONE_AT_A_TIME)
 
 
 def _version_of(module: str) -> str:
@@ -98,9 +109,15 @@ def _version_of(module: str) -> str:
 
 
 def _imported(name: str, module: str) -> Any:
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does: one's own models stand there
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        extra = " (rejoinder's extra [livekit])" if error.name == "livekit" else ""
         raise ConfigurationError(
-            f"{name}: cannot import {module} ({error}); install what it needs"
+            f"{name}: cannot import {module} ({error}); install what it needs{extra}"
         ) from error
+    except (Exception, SystemExit) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"{name}: {module} cannot be imported: {why}") from error

@@ -25,7 +25,8 @@ class Heard(msgspec.Struct, frozen=True):
 
     ``said``: the words delivered, transcript or text. ``audio``: the seconds of sound delivered.
     ``end``: `COMPLETE`, `CUT` or `ERROR`. ``why``: the client's own words on that. ``beside``: a failure
-    told meanwhile of which the client does not say whether it concerns this reply.
+    told meanwhile of which the client does not say whether it concerns this reply. ``lag``: seconds that
+    the driver listened on after the end, in case that a failure was told a moment later.
     """
 
     said: str = ""
@@ -33,6 +34,7 @@ class Heard(msgspec.Struct, frozen=True):
     end: str = COMPLETE
     why: str = ""
     beside: str = ""
+    lag: float = 0.0
 
 
 class Driver(Protocol):
@@ -58,8 +60,9 @@ class Driver(Protocol):
     async def cut(self, question: str) -> Heard:
         """Asks, and interrupts the reply after its first sound."""
 
-    async def instruct(self, instructions: str) -> None:
-        """Changes the session's instructions. Returns when the client says that they are in force."""
+    async def instruct(self, instructions: str) -> Heard | None:
+        """Changes the session's instructions. Returns when the client says that they are in force, or
+        gives up telling; a failure told without a name goes into `Heard.beside`."""
 
     async def close(self) -> None:
         """Closes the client."""

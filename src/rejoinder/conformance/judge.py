@@ -7,11 +7,12 @@ from enum import Enum
 
 import msgspec
 
-from rejoinder.conformance.driver import COMPLETE, Heard
+from rejoinder.conformance.driver import COMPLETE, ERROR, Heard
 from rejoinder.conformance.scenarios import LINES, Line
 
 _LEAST_OF_SOUND = 0.95
 """Of what was sent. A resampler may keep its last samples."""
+_MOST_OF_SOUND = 1.05
 
 
 OPEN, BEFORE, NEXT, CLOSE = "open", "before", "next", "close"
@@ -32,15 +33,15 @@ class Verdict(Enum):
 
 MEANING = {
     Verdict.SETTLED: "In time: the reply, or an end of which the client says that it is none.",
-    Verdict.OVER_EAGER: "Nothing was wrong, or nothing that mattered, and the client gave up.",
+    Verdict.OVER_EAGER: "Nothing was wrong, or nothing that mattered, and the client told of a failure.",
     Verdict.LATE: "As it should be, but after its bound.",
     Verdict.TRUNCATED: (
         "The client said that all was well, and it was not: a reply without all of its words and "
         "sound, a change that was refused."
     ),
-    Verdict.CROSSED: "A reply with the words of another.",
-    Verdict.DEAD: "The connection lives, and the next reply could not be had.",
-    Verdict.HANG: "Nothing was heard until the cell was given up.",
+    Verdict.CROSSED: "A reply with words that are not its own, or with its own twice.",
+    Verdict.DEAD: "The server is well, and the next reply could not be had.",
+    Verdict.HANG: "No end was heard until the cell was given up.",
 }
 
 
@@ -72,13 +73,15 @@ class Bounds(msgspec.Struct, frozen=True):
     """What the steps of a cell must come to, in seconds.
 
     ``struck``: expected of the acts that the fault is for, ``within`` so many seconds. ``after``: of the
-    reply that is asked for afterwards; ``survives``: the connection is to be had for it.
+    reply that is asked for afterwards; ``survives``: the connection is to be had for it. ``opens``: it is
+    to be had to begin with.
     """
 
     expect: Expect
     within: float
     after: float
     survives: bool = True
+    opens: bool = True
 
 
 def judge(steps: Sequence[Step], bounds: Bounds) -> tuple[Verdict, Step | None]:
@@ -100,10 +103,12 @@ _SEVERITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 def _judged(step: Step, bounds: Bounds) -> Verdict:
     if step.heard is None:
         return Verdict.HANG
-    if _strangers(step.heard.said, step.line):
+    if _strange(step.heard, step.line):
         return Verdict.CROSSED
     if step.name == NEXT:
         return _next(step, step.heard, bounds)
+    if step.name == OPEN and step.heard.end == ERROR and bounds.opens:
+        return Verdict.OVER_EAGER
     if step.name in (OPEN, CLOSE):
         return _in_time(step, bounds.within)
     expect = Expect.WHOLE if step.name == BEFORE else bounds.expect
@@ -111,13 +116,12 @@ def _judged(step: Step, bounds: Bounds) -> Verdict:
 
 
 def _against(expect: Expect, step: Step, heard: Heard, bounds: Bounds) -> Verdict:
-    complete = heard.end == COMPLETE
-    whole = (
-        _whole(step.line, heard) if step.line else expect is Expect.WHOLE
-    )  # of an edit: in force
+    complete, told = heard.end == COMPLETE, bool(heard.beside)
+    of_edit = expect is Expect.WHOLE  # of an edit that is said to be in force
+    whole = _whole(step.line, heard) if step.line else of_edit
     if expect is Expect.WHOLE and not (whole and complete):
-        return Verdict.TRUNCATED if complete else Verdict.OVER_EAGER
-    if expect is Expect.TOLD and complete and not whole and not heard.beside:
+        return Verdict.TRUNCATED if complete and not told else Verdict.OVER_EAGER
+    if expect is Expect.TOLD and complete and not whole and not told:
         return Verdict.TRUNCATED
     return _in_time(step, bounds.within)
 
@@ -142,11 +146,14 @@ def _whole(line: Line | None, heard: Heard) -> bool:
     return heard.audio >= line.seconds * _LEAST_OF_SOUND
 
 
-def _strangers(said: str, line: Line | None) -> set[str]:
-    """Words that stand in another reply and not in this one."""
-    own = set(_words(line.reply)) if line is not None else set()
+def _strange(heard: Heard, line: Line | None) -> bool:
+    """Whether there are words of another reply in it that are not its own, or more than its own."""
+    if line is None:
+        return False
+    said, own = _words(heard.said), _words(line.reply)
     others = {word for one in LINES if one != line for word in _words(one.reply)}
-    return (set(_words(said)) & others) - own
+    too_long = heard.audio > line.seconds * _MOST_OF_SOUND
+    return bool((set(said) & others) - set(own)) or len(said) > len(own) or too_long
 
 
 def _words(text: str) -> list[str]:

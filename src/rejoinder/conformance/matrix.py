@@ -7,8 +7,12 @@ another do not get into each other's way.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,8 +31,8 @@ from rejoinder.errors import ConfigurationError
 AT_A_TIME = 8
 _STARTING = 30.0
 _GRACE = 15.0
-"""Seconds that a cell may take, from its first step on, beyond the moment at which it gives up by itself:
-its good-bye is bounded, too. Then its client blocks, and is killed."""
+"""Seconds that a step may take beyond the moment at which its cell gives it up by itself. Then the client
+blocks, and is killed."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class _Order(msgspec.Struct, frozen=True):
-    """What the warm process is to do. ``lasting``: seconds after which a cell is killed."""
+    """What the warm process is to do. ``lasting``: seconds that no step may take."""
 
     client: Client
     cells: tuple[Cell, ...]
@@ -65,8 +69,9 @@ def run(
 ) -> Iterator[Result]:
     """Runs the cells, so many at a time, and yields each result as it comes.
 
-    What has no end after ``given_up`` seconds is a hang; a process that has none ``grace`` seconds later
-    is killed. Every process is gone when the iteration has ended, also when it is ended early. Raises
+    A step that has no end after ``given_up`` seconds is a hang; a process that goes on all the same is
+    killed ``grace`` seconds later. A program that calls this has to be one that can be imported (``if
+    __name__ == "__main__"``). Every process is gone when the iteration has ended, also when it is ended early. Raises
     `ConfigurationError` on a system that cannot fork.
     """
     if "fork" not in multiprocessing.get_all_start_methods():
@@ -115,6 +120,7 @@ class _Held:
         self.pipe = pipe
         self._process = process
         self._steps: dict[tuple[str, str], Step] = {}
+        self._died = False
         self.killed_at = time.monotonic() + _STARTING
 
     @property
@@ -128,20 +134,24 @@ class _Held:
         try:
             step = msgspec.msgpack.decode(self.pipe.recv_bytes(), type=Step)
         except EOFError:
+            self._died = not any(step.name == CLOSE for step in self._steps.values())
             return False
-        if not self._steps:
-            self.killed_at = time.monotonic() + self._lasting
+        self.killed_at = time.monotonic() + self._lasting
         self._steps[step.name, step.line.question if step.line else ""] = step
         return not self.over
 
     def end(self) -> None:
-        """Kills its process; what it left undone stays undone."""
+        """Kills its process and all that this has started; what it left undone stays undone."""
+        with contextlib.suppress(ProcessLookupError):  # gone already
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         self.pipe.close()
 
     def result(self) -> Result:
         steps = tuple(self._steps.values())
+        if self._died:  # the client took its process along
+            return Result(self.cell, steps, Verdict.DEAD, steps[-1] if steps else None)
         return Result(self.cell, steps, *judge(steps, self.cell.bounds))
 
 
@@ -159,7 +169,7 @@ class _Running:
 
     def start(self, cell: Cell) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
-        what = (theirs, self._order.client, cell, self._order.given_up)
+        what = (theirs, self._leash, self._order.client, cell, self._order.given_up)
         process = self._context.Process(target=_hold, args=what, daemon=True)
         process.start()
         theirs.close()
@@ -190,10 +200,24 @@ class _Running:
         self._held.clear()
 
 
-def _hold(pipe: Connection, client: Client, cell: Cell, given_up: float) -> None:
-    """In the forked process."""
+def _hold(pipe: Connection, leash: Connection, client: Client, cell: Cell, given_up: float) -> None:
+    """In the forked process: a group of its own, silent, and gone when the warm one is."""
+    os.setsid()
+    leash.close()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, sys.stderr.fileno())
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
 
     def tell(step: Step) -> None:
         pipe.send_bytes(msgspec.msgpack.encode(step))
 
     held_cell.hold(cell, client.make, tell, given_up)
+
+
+def _leave_with_parent() -> None:
+    """Even a client that blocks its loop is not to outlive who watches over it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)

@@ -46,7 +46,7 @@ table.matrix { border-collapse: collapse; width: 100%; margin: .8rem 0; }
 .matrix td { padding: 1px; min-width: 6.2rem; }
 button.cell { all: unset; box-sizing: border-box; cursor: pointer; display: block; width: 100%;
   padding: .18rem .5rem; border-radius: .2rem; font-size: .85rem; line-height: 1.25; }
-button.cell small { display: block; opacity: .75; font-variant-numeric: tabular-nums; }
+button.cell small { display: block; font-variant-numeric: tabular-nums; }
 button.cell:focus-visible { outline: 2px solid #1c5fd4; }
 [popover] { border: 1px solid var(--line); border-radius: .5rem; padding: 1.2rem 1.4rem;
   max-width: min(56rem, 92vw); box-shadow: 0 10px 40px #0004; color: var(--ink); }
@@ -70,9 +70,9 @@ def page(reports: Sequence[Report]) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}: '
         f'{escape(clients)}</title><meta name="viewport" content="width=device-width">'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1><p>Each cell is a conversation of its own "
+        f"<style>{_STYLE}</style></head><body><main><h1>{title}</h1><p>Each cell is a conversation of its own "
         "with a local Realtime server that makes one fault. Afterwards one more reply is asked for. "
-        f"Press a cell to see what happened in it.</p>{_legend()}{body}</body></html>\n"
+        f"Press a cell to see what happened in it.</p>{_legend()}{body}</main></body></html>\n"
     )
 
 
@@ -124,8 +124,10 @@ def _group(
 
 def _cell(number: int, report: Report, cell: CellReport) -> str:
     name = f"c{number}-{report.cells.index(cell)}"
+    label = escape(f"{cell.scenario} x {cell.fault}: {cell.verdict}, {_time(cell.seconds)}")
     return (
-        f'<button class="cell {_shade(cell.verdict)}" popovertarget="{name}">{cell.verdict}'
+        f'<button class="cell {_shade(cell.verdict)}" popovertarget="{name}" '
+        f'aria-label="{label}">{cell.verdict}'
         f"<small>{_time(cell.seconds)}</small></button>"
         f'<div popover id="{name}">{_explained(report, cell)}</div>'
     )

@@ -14,6 +14,7 @@ from rejoinder.conformance.clients import Client, client
 from rejoinder.conformance.page import page
 from rejoinder.conformance.report import Report, encode, report
 from rejoinder.conformance.table import drawn, verdict_line
+from rejoinder.errors import ConfigurationError
 
 
 def show(
@@ -28,21 +29,35 @@ def show(
     """Runs the matrix of these clients, shows what came of it, and writes it to the files if wanted.
 
     ``only``: parts of the names of the cells to run; empty for all. Returns whether every cell is as it
-    should be. Raises `ConfigurationError` before anything is run when a client is not to be had or no
-    cell is meant, `OSError` when a file cannot be written. Interrupting it ends every cell.
+    should be. Raises `ConfigurationError` before anything is run when a client is not to be had, no cell
+    is meant or a file cannot be written. Interrupting it ends every cell.
     """
+    if json is not None and json == html:
+        raise ConfigurationError(f"--json and --html name the same file, {json}: name two")
     clients = [client(name) for name in names]
-    wanted = [(one, chosen(cells(one.load().can), only)) for one in clients]
+    wanted = [(one, chosen(cells(one.abilities()), only)) for one in clients]
     for file in filter(None, (json, html)):
-        file.open("ab").close()  # now rather than in ten minutes
+        _write(file, None)  # now rather than in ten minutes
     reports = [_watched(one, its_cells, console, at_a_time) for one, its_cells in wanted]
     for one in reports:
         console.print(drawn(one))
     if json is not None:
-        json.write_bytes(encode(reports))
+        _write(json, encode(reports))
     if html is not None:
-        html.write_text(page(reports), encoding="utf-8")
-    return all(one.settled for one in reports)
+        _write(html, page(reports).encode())
+    return any(one.cells for one in reports) and all(one.settled for one in reports)
+
+
+def _write(file: Path, content: bytes | None) -> None:
+    try:
+        if content is None:
+            file.open("ab").close()
+        else:
+            file.write_bytes(content)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: {error.strerror}; name a file that can be written to"
+        ) from error
 
 
 def _watched(client: Client, cells: Sequence[Cell], console: Console, at_a_time: int) -> Report:

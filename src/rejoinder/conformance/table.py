@@ -72,7 +72,8 @@ def verdict_line(cell: CellReport) -> Text:
 def _legend(report: Report) -> Sequence[Text]:
     seen = [Verdict(one) for one in report.totals() if one != ALL_WELL]
     return [
-        Text.assemble((_SHORT[one], _STYLES[one]), f"  {one.value}: {MEANING[one]}") for one in seen
+        Text.assemble((_SHORT[one].ljust(_COLUMN), _STYLES[one]), f"{one.value}: {MEANING[one]}")
+        for one in seen
     ]
 
 

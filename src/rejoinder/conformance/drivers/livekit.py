@@ -1,14 +1,15 @@
 """Any `RealtimeModel` of LiveKit Agents that can be pointed at a server: ``base_url``, ``api_key``.
 
 Driven as `AgentSession` drives it: the streams of a generation are read to their end, a failure is an
-exception of `generate_reply` or an ``error`` event, and tools are answered through the chat context. A
-generation may carry more than LiveKit asks for: an awaitable ``outcome``, which then tells how it ended.
+exception of `generate_reply` or an ``error`` event, an event that is not recoverable is the end of the session,
+and tools are answered through the chat context. What a model tells beyond LiveKit's interface is not heard.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from livekit import rtc
@@ -17,7 +18,6 @@ from livekit.agents import function_tool, llm
 from rejoinder.conformance.driver import (
     ABILITIES,
     COMPLETE,
-    CUT,
     ERROR,
     TOOL,
     TOOL_OUTPUT,
@@ -26,6 +26,8 @@ from rejoinder.conformance.driver import (
 
 _RATE = 24_000
 _FRAME = _RATE // 50 * 2
+_A_MOMENT = 0.25
+"""Seconds to listen on when a reply has ended without a word: an ``error`` may be told just after it."""
 
 
 @function_tool(name=TOOL)
@@ -43,13 +45,16 @@ class Driver:
         self._url = url
         self._make = make
         self._errors: list[str] = []
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
         self._begun: asyncio.Queue[llm.GenerationCreatedEvent] = asyncio.Queue()
-        self._trouble = asyncio.Event()
         self._model: llm.RealtimeModel
         self._session: llm.RealtimeSession[Any]
 
     async def open(self) -> None:
         self._model = self._make(base_url=self._url, api_key="any")
+        if not isinstance(self._model, llm.RealtimeModel):
+            raise TypeError(f"{type(self._model).__name__} is no RealtimeModel of LiveKit's")
         self._session = self._model.session()
         self._session.on("error", self._failed)
         self._session.on("generation_created", self._generation)
@@ -57,40 +62,62 @@ class Driver:
 
     def _failed(self, event: llm.RealtimeModelError) -> None:
         self._errors.append(str(event.error))
-        self._trouble.set()
+        self._news.set()
+        if not event.recoverable:
+            self._over.set()
 
     def _generation(self, event: llm.GenerationCreatedEvent) -> None:
         if not event.user_initiated:
             self._begun.put_nowait(event)
 
     async def ask(self, question: str) -> Heard:
-        known = len(self._errors)
-        return await self._hear(await self._session.generate_reply(instructions=question), known)
+        return await self._while_it_lives(lambda: self._asked(question))
 
     async def speak(self, samples: bytes) -> Heard:
+        return await self._while_it_lives(lambda: self._spoken(samples))
+
+    async def use_tool(self, question: str) -> Heard:
+        return await self._while_it_lives(lambda: self._used(question))
+
+    async def cut(self, question: str) -> Heard:
+        return await self._while_it_lives(lambda: self._asked(question, self._session.interrupt))
+
+    async def instruct(self, instructions: str) -> Heard:
+        known = len(self._errors)
+        await self._session.update_instructions(instructions)
+        lag = await self._listen_on(known)
+        return Heard(beside=self._told(known), lag=lag)
+
+    async def close(self) -> None:
+        await self._session.aclose()
+        await self._model.aclose()
+
+    async def _while_it_lives(self, talk: Callable[[], Coroutine[Any, Any, Heard]]) -> Heard:
+        """What comes of it, or, once the session is over for good, that: `AgentSession` closes then."""
+        if self._over.is_set():
+            return Heard(end=ERROR, why=self._errors[-1])
+        talking = asyncio.ensure_future(talk())
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait([talking, over], return_when=asyncio.FIRST_COMPLETED)
+            return talking.result() if talking.done() else Heard(end=ERROR, why=self._errors[-1])
+        finally:
+            over.cancel()
+            talking.cancel()
+
+    async def _asked(self, question: str, cut: Callable[[], None] | None = None) -> Heard:
+        known = len(self._errors)
+        event = await self._session.generate_reply(instructions=question)
+        return await self._hear(event, known, cut=cut)
+
+    async def _spoken(self, samples: bytes) -> Heard:
         known = len(self._errors)
         for at in range(0, len(samples), _FRAME):
             piece = samples[at : at + _FRAME]
             self._session.push_audio(rtc.AudioFrame(piece, _RATE, 1, len(piece) // 2))
-        begun = await self._first_of(known)
-        if begun is None:
-            return Heard(end=ERROR, why=self._errors[-1])
-        return await self._hear(begun, known)
+        return await self._hear(await self._begun.get(), known)
 
-    async def _first_of(self, known: int) -> llm.GenerationCreatedEvent | None:
-        """The next generation that the server began, or None once an error is told instead."""
-        self._trouble.clear()
-        begun = asyncio.ensure_future(self._begun.get())
-        trouble = asyncio.ensure_future(self._trouble.wait())
-        try:
-            if len(self._errors) == known:
-                await asyncio.wait([begun, trouble], return_when=asyncio.FIRST_COMPLETED)
-            return begun.result() if begun.done() else None
-        finally:
-            begun.cancel()
-            trouble.cancel()
-
-    async def use_tool(self, question: str) -> Heard:
+    async def _used(self, question: str) -> Heard:
         known = len(self._errors)
         calls: list[llm.FunctionCall] = []
         first = await self._session.generate_reply(instructions=question)
@@ -104,19 +131,9 @@ class Driver:
             )
             context.items.append(output)
         await self._session.update_chat_ctx(context)
+        if self._model.capabilities.auto_tool_reply_generation:
+            return await self._hear(await self._begun.get(), known)
         return await self._hear(await self._session.generate_reply(), known)
-
-    async def cut(self, question: str) -> Heard:
-        known = len(self._errors)
-        event = await self._session.generate_reply(instructions=question)
-        return await self._hear(event, known, cut=self._session.interrupt)
-
-    async def instruct(self, instructions: str) -> None:
-        await self._session.update_instructions(instructions)
-
-    async def close(self) -> None:
-        await self._session.aclose()
-        await self._model.aclose()
 
     async def _hear(
         self,
@@ -126,26 +143,37 @@ class Driver:
         cut: Callable[[], None] | None = None,
     ) -> Heard:
         said: list[str] = []
-        samples = [0]
+        seconds = [0.0]
         await asyncio.gather(
-            _messages(event, said, samples, cut),
+            _messages(event, said, seconds, cut),
             _calls(event, calls if calls is not None else []),
         )
-        await asyncio.sleep(0)  # an error of the same moment is told after the streams have ended
-        outcome = getattr(event, "outcome", None)
-        end, why = await _told(outcome) if outcome is not None else (COMPLETE, "")
-        beside = "; ".join(self._errors[known:])
-        return Heard("".join(said), samples[0] / _RATE, end, why, beside)
+        lag = await self._listen_on(known)
+        return Heard("".join(said), seconds[0], beside=self._told(known), lag=lag)
+
+    async def _listen_on(self, known: int) -> float:
+        """Waits a moment for an error, unless one was told already; returns how long that took."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_A_MOMENT):
+                while len(self._errors) == known:
+                    await self._news.wait()
+        return loop.time() - begun
+
+    def _told(self, known: int) -> str:
+        return "; ".join(self._errors[known:])
 
 
 async def _messages(
     event: llm.GenerationCreatedEvent,
     said: list[str],
-    samples: list[int],
+    seconds: list[float],
     cut: Callable[[], None] | None,
 ) -> None:
     async for message in event.message_stream:
-        await asyncio.gather(_words(message, said), _sound(message, samples, cut), _kind(message))
+        await asyncio.gather(_words(message, said), _sound(message, seconds, cut), _kind(message))
 
 
 async def _kind(message: llm.MessageGeneration) -> None:
@@ -158,21 +186,13 @@ async def _words(message: llm.MessageGeneration, said: list[str]) -> None:
 
 
 async def _sound(
-    message: llm.MessageGeneration, samples: list[int], cut: Callable[[], None] | None
+    message: llm.MessageGeneration, seconds: list[float], cut: Callable[[], None] | None
 ) -> None:
     async for frame in message.audio_stream:
-        if cut is not None and samples[0] == 0:
+        if cut is not None and not seconds[0]:
             cut()
-        samples[0] += frame.samples_per_channel
+        seconds[0] += frame.duration
 
 
 async def _calls(event: llm.GenerationCreatedEvent, calls: list[llm.FunctionCall]) -> None:
     calls.extend([call async for call in event.function_stream])
-
-
-async def _told(outcome: Any) -> tuple[str, str]:
-    settled = await outcome
-    name = type(settled).__name__
-    if name == "Completed":
-        return COMPLETE, ""
-    return (CUT if name in ("Cancelled", "Incomplete") else ERROR), settled.describe()

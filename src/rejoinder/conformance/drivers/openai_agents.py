@@ -121,14 +121,14 @@ class Driver:
     async def cut(self, question: str) -> Heard:
         return (await self._turn(self._session.send_message(question), cut=True)).heard
 
-    async def instruct(self, instructions: str) -> None:
+    async def instruct(self, instructions: str) -> Heard:
         self._agent = self._agent.clone(instructions=instructions)
         await self._session.update_agent(self._agent)
         async for event in self._session:
             if event.type == "error":
-                raise RuntimeError(str(event.error))
+                return Heard(beside=str(event.error))
             if _instructions(event) == instructions:
-                return
+                return Heard()
         raise RuntimeError("the session ended before session.updated")
 
     async def close(self) -> None:

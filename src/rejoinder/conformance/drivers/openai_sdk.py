@@ -104,13 +104,14 @@ class Driver:
     async def cut(self, question: str) -> Heard:
         return (await self._reply(_creating(_message(question)), cut=True)).heard
 
-    async def instruct(self, instructions: str) -> None:
+    async def instruct(self, instructions: str) -> Heard:
         try:
-            await _instructed(await self._connected(), instructions)
+            heard = await _instructed(await self._connected(), instructions)
         except Exception:
             await self._leave()
             raise
         self._session["instructions"] = instructions
+        return heard
 
     async def close(self) -> None:
         await self._leave()
@@ -166,7 +167,7 @@ async def _read(connection: AsyncRealtimeConnection, reply: _Reply, *, cut: bool
         if told.type in _WORDS:
             reply.said += told.delta
         elif told.type == "response.output_audio.delta":
-            reply.size += len(base64.b64decode(told.delta))
+            reply.size += _size(told.delta)
             if cut:
                 cut = False
                 await connection.response.cancel()
@@ -177,13 +178,21 @@ async def _read(connection: AsyncRealtimeConnection, reply: _Reply, *, cut: bool
     raise OpenAIError("Realtime disconnected before response.done")
 
 
-async def _instructed(connection: AsyncRealtimeConnection, instructions: str) -> None:
+def _size(delta: str | None) -> int:
+    """Bytes of sound, none where it is no base64: what a user does with that is not the client's."""
+    try:
+        return len(base64.b64decode(delta or "", validate=True))
+    except ValueError:
+        return 0
+
+
+async def _instructed(connection: AsyncRealtimeConnection, instructions: str) -> Heard:
     session: Any = {"type": "realtime", "instructions": instructions}
     await connection.session.update(session=session)
     async for event in connection:
         told: Any = event
         if told.type == "session.updated" and told.session.instructions == instructions:
-            return
+            return Heard()
         if told.type == "error":
-            raise OpenAIError(f"Realtime returned an error: {told.error}")
+            return Heard(beside=f"Realtime returned an error: {told.error}")
     raise OpenAIError("Realtime disconnected before session.updated")
