@@ -65,8 +65,8 @@ def test_waiting_has_bounds(live_realtime_server: ServeLive) -> None:
             client.recv()
             with pytest.raises(TimeoutError):
                 server.wait_for(ResponseCancel, within=0.01)
-            with pytest.raises(IndexError):
-                server.wait_for(ResponseCancel, session=1)
+            with pytest.raises(TimeoutError):
+                server.wait_for(ResponseCancel, session=1, within=0.01)
         with pytest.raises(ConnectionError, match="without ResponseCancel"):
             server.wait_for(ResponseCancel)
 
@@ -116,3 +116,42 @@ def test_faults_are_found_by_pattern() -> None:
     assert every_fault("close-40*", "abort") == ["close-4000", "close-4004", "abort"]
     with pytest.raises(ConfigurationError, match=r"'mischief-\*'"):
         every_fault("abort", "mischief-*")
+
+
+def test_a_client_that_has_not_connected_yet_is_waited_for(
+    live_realtime_server: ServeLive,
+) -> None:
+    with live_realtime_server() as server:
+        asking = threading.Thread(target=lambda: connected(server).send(CREATE))
+        asking.start()
+        assert server.wait_for(ResponseCreate) == ResponseCreate()
+        asking.join()
+
+
+def test_who_is_not_there_in_time_is_said_so(live_realtime_server: ServeLive) -> None:
+    with live_realtime_server() as server, pytest.raises(TimeoutError):
+        server.wait_for(ResponseCreate, within=0.05)
+
+
+def test_a_server_that_blocks_is_not_waited_for(live_realtime_server: ServeLive) -> None:
+    blocked, unblock = threading.Event(), threading.Event()
+
+    def blocking(_prompt: Prompt) -> Reply:
+        blocked.set()
+        unblock.wait()
+        return ()
+
+    script = Script(otherwise=Turn(None, blocking))
+    with live_realtime_server(script) as server, connected(server) as client:
+        client.send(CREATE)
+        server.wait_for(ResponseCreate)
+        with pytest.raises(TimeoutError):
+            server.wait_for(ResponseCancel, within=0.05)
+        unblock.set()
+
+
+def test_a_server_that_has_ended_can_be_asked_nothing(live_realtime_server: ServeLive) -> None:
+    with live_realtime_server() as server:
+        pass
+    with pytest.raises(RuntimeError, match="has ended"):
+        server.arm("abort")

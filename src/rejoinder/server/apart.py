@@ -49,12 +49,12 @@ class LiveServer:
     ) -> E:
         """The ``count``-th client event of this type in a session (from 0), as soon as it has come.
 
-        Raises `TimeoutError` after ``within`` seconds, `ConnectionError` when the session ends without it,
-        `IndexError` when there is no such session.
+        Raises `TimeoutError` after ``within`` seconds, and `ConnectionError` when the session ends without
+        it. A client that has not connected yet is waited for.
         """
 
         async def wait() -> E:
-            return await self._server.sessions[session].wait_for(kind, count)
+            return await (await self._server.session(session)).wait_for(kind, count)
 
         return self._ask(wait(), within)
 
@@ -62,13 +62,20 @@ class LiveServer:
         """The close code of a session (from 0), as soon as it has ended. Raises as `wait_for` does."""
 
         async def wait() -> int:
-            return await self._server.sessions[session].wait_closed()
+            return await (await self._server.session(session)).wait_closed()
 
         return self._ask(wait(), within)
 
     def _ask(self, question: Coroutine[Any, Any, T], within: float) -> T:
-        bounded = asyncio.wait_for(question, within)
-        return asyncio.run_coroutine_threadsafe(bounded, self._loop).result()
+        if self._loop.is_closed():
+            question.close()
+            raise RuntimeError("the server has ended: ask it inside of its block")
+        answer = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return answer.result(within)
+        except TimeoutError:
+            answer.cancel()
+            raise
 
 
 @contextlib.contextmanager

@@ -77,6 +77,15 @@ class Server:
         self._turned = CountingIds("c0")
         self._listener: Listener | None = None
         self._there: dict[Socket, Connection | None] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def session(self, number: int) -> ServedSession:
+        """The session of this number, from 0, as soon as its client has been let in. Cancelling is safe."""
+        while len(self.sessions) <= number:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+        return self.sessions[number]
 
     def open(self, listener: Listener) -> None:
         """Clients may come from here on."""
@@ -192,6 +201,7 @@ class Server:
         admit: Admit,
     ) -> None:
         self.sessions.append(session)
+        self._tell_of_it()
         outlet = Outlet(websocket, socket, session.ended, self._go_down)
         shape = Flat(granted.kind) if granted.flat else Nested()
         connection = Connection(session, websocket, socket, outlet, shape)
@@ -201,6 +211,12 @@ class Server:
         finally:
             if not self._guests.remembered and session.failure is None:
                 self.sessions.remove(session)
+
+    def _tell_of_it(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _go_down(self, seconds: float | None) -> None:
         if self._listener is not None:
