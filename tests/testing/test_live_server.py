@@ -144,10 +144,12 @@ def test_a_server_that_blocks_is_not_waited_for(live_realtime_server: ServeLive)
     script = Script(otherwise=Turn(None, blocking))
     with live_realtime_server(script) as server, connected(server) as client:
         client.send(CREATE)
-        server.wait_for(ResponseCreate)
-        with pytest.raises(TimeoutError):
-            server.wait_for(ResponseCancel, within=0.05)
-        unblock.set()
+        blocked.wait()
+        try:
+            with pytest.raises(TimeoutError):
+                server.wait_for(ResponseCancel, within=0.05)
+        finally:
+            unblock.set()
 
 
 def test_a_server_that_has_ended_can_be_asked_nothing(live_realtime_server: ServeLive) -> None:
