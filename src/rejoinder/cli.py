@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
+import os
+import sys
+from collections.abc import Coroutine
 from importlib import metadata, util
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -171,10 +175,18 @@ def serve(
         dialect=dialect,
         quiet=quiet,
     )
+    _see_to_its_end(hold(wishes, Console()))
+
+
+def _see_to_its_end(serving: Coroutine[Any, Any, bool]) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # clients may say what this terminal cannot write
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        asyncio.run(hold(wishes, Console()))
+        shown = asyncio.run(serving)
     except ConfigurationError as error:
         _refuse(error.message)
+    if not shown:
+        os._exit(0)  # nobody reads what we print, and an orderly end would wait for them
 
 
 def _refuse(why: str) -> NoReturn:

@@ -33,6 +33,7 @@ from rejoinder.server.shell.host import Guests, Server, Service
 from rejoinder.server.shell.listener import Listener
 from rejoinder.server.shell.outlet import GOODBYE_SECONDS
 from rejoinder.server.shell.script_files import load
+from rejoinder.server.shell.watched import harmless
 from rejoinder.server.sights import Watch, nobody
 
 __all__ = ["AnyScript", "Server", "serve"]
@@ -82,7 +83,7 @@ async def serve(
     epoch = time.time() - asyncio.get_running_loop().time()
     granted = msgspec.structs.replace(terms or file.terms, epoch=epoch)
     service = Service(file.script, ear_maker(ear), api_key, granted, dialect)
-    server = Server(service, FaultLine(), Guests(max_sessions, remember, watch))
+    server = Server(service, FaultLine(), Guests(max_sessions, remember, harmless(watch)))
     for one in (*file.faults, *faults):
         server.arm(one)
     async with _running(server, host, port):
