@@ -143,20 +143,22 @@ def test_either_signal_ends_it_well(number: int) -> None:
 def test_a_second_signal_ends_it_at_once() -> None:
     async def main() -> None:
         async with command() as served:
-            reader, writer = await asyncio.open_connection(*served.address)
-            writer.write(
-                b"GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            unfinished, waiting = await asyncio.open_connection(*served.address)
+            waiting.write(
+                b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+                b"Authorization: Bearer any\r\nExpect: 100-continue\r\n\r\n"
             )
-            await reader.readuntil(b"session.created")  # and then never answers a close frame
-            served.tell(signal.SIGINT)
-            await reader.readuntil(b"server shutdown")
+            await unfinished.readuntil(b"100 Continue")  # for the rest, the end waits a second
+            async with connected(served.url) as client:
+                served.tell(signal.SIGINT)
+                async for _ in client:
+                    pass
+                assert client.close_code == 1001
             code, out, err = await served.end(signal.SIGINT)
             assert (code, err) == (130, "")
             assert "Closed." not in out
-            writer.close()
-            await writer.wait_closed()
+            waiting.close()
+            await waiting.wait_closed()
 
     asyncio.run(main())
 
@@ -278,12 +280,13 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["gone.yaml"], "gone.yaml:1: cannot be read: No such file or directory"),
+        (["gone.yaml"], "gone.yaml: cannot be read: No such file or directory"),
         (["--fault", "mischief"], "no such fault: 'mischief'"),
         (["--fault", "abort@nowhere"], "no such point: 'nowhere'"),
         (["--host", "192.0.2.1", "--port", "0"], "cannot listen on --host 192.0.2.1: "),
         (["--key", ""], "--key is empty; leave it out to let any key in"),
         (["--max-session-seconds", "inf"], "--max-session-seconds must be a number of seconds"),
+        (["--max-session-seconds", "1e300"], "--max-session-seconds must be"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(words: list[str], why: str) -> None:
