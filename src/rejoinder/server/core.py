@@ -49,7 +49,7 @@ Edit: TypeAlias = (
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a connection was granted, in seconds.
+    """What a connection was granted, in seconds: from `LEAST` to `MOST`, or `ConfigurationError`.
 
     ``kind``: ``realtime`` or ``transcription``. ``epoch``: what must be added to the core's clock to get
     seconds since 1970. ``transcribing``: how long a transcript takes; ``listing``: an MCP server's list. ``names_conversation``: with a
