@@ -17,6 +17,7 @@ from rejoinder.server.reading import Unreadable
 from rejoinder.server.script import Prompt, Reply, Script, Speech, Text, Turn
 from rejoinder.server.serve import Server, serve
 from rejoinder.server.shell.host import LARGEST_FRAME
+from rejoinder.server.sights import Heard, Sight
 from rejoinder.server.strikes import raw
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import InputAudioBufferAppend, ResponseCancel, ResponseCreate
@@ -274,6 +275,20 @@ def test_what_a_script_raises_comes_out_of_the_block(run: Run) -> None:
             assert await client.end() == 1011
 
     with pytest.raises(LookupError, match="no such page"):
+        run(exchange())
+
+
+def test_what_a_watcher_raises_closes_the_connection_and_comes_out_of_the_block(run: Run) -> None:
+    def clumsy(_number: int, sight: Sight) -> None:
+        if isinstance(sight, Heard):
+            raise LookupError("the watcher looked away")
+
+    async def exchange() -> None:
+        async with serve(watch=clumsy) as server, connected(server) as client:
+            await client.say("response.create")
+            assert await client.end() == 1011
+
+    with pytest.raises(LookupError, match="looked away"):
         run(exchange())
 
 

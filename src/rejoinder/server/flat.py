@@ -73,16 +73,16 @@ class Flat:
         name = _name(frame)
         if isinstance(frame, bytes) or name not in _HEARD:
             return reading.read(frame)
+        said: Json = {}
         try:
             said = msgspec.json.decode(frame)
-        except plain.REFUSALS:
-            return reading.read(frame)
-        try:
-            today = self._heard(name, said)
+            today = msgspec.json.encode(self._heard(name, said)).decode()
         except Refusal as refusal:
             event_id = said.get("event_id")
             return Unreadable(refusal, event_id if isinstance(event_id, str) else None)
-        return reading.read(msgspec.json.encode(today).decode())
+        except plain.REFUSALS:
+            return reading.read(frame)  # which says what is wrong with it
+        return reading.read(today)
 
     def told(self, event: ServerEvent) -> str | None:
         """The event under its older name and in its older shape; None for what had no name."""
@@ -229,6 +229,8 @@ def _item_heard(item: Any, path: str) -> Any:
 
 def _part_heard(part: Any, path: str, *, spoken: bool) -> Any:
     kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(kind, str):
+        return part
     if kind in _PARTS:
         raise refusals.invalid_value(f"{path}.type", kind, "'text'")
     today = next((new for new, old in _PARTS.items() if old == kind), None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from aiohttp import WSMsgType, web
 
@@ -41,13 +42,14 @@ class Connection:
     async def run(self, admit: Admit) -> None:
         """Serves until either side ends the connection. Cancelling this ends it, too.
 
-        Raises what a script or a fault of the user's raised.
+        Raises what a script, a fault or a watcher of the user's raised; that closes it with 1011.
         """
         writer = asyncio.create_task(self._outlet.write())
         try:
-            self._carry_out(self._session.peer.to_the_end(admit.before))
-            self._step(Opened())
-            self._carry_out(self._session.peer.to_the_end(admit.after))
+            with self._guarded():
+                self._carry_out(self._session.peer.to_the_end(admit.before))
+                self._step(Opened())
+                self._carry_out(self._session.peer.to_the_end(admit.after))
             await self._read()
         finally:
             if self._timer is not None:
@@ -67,9 +69,7 @@ class Connection:
             message = await self._websocket.receive()
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    event = self._shape.read(message.data)
-                    self._session.note(event)
-                    self._step(Received(event))
+                    self._hear(message.data)
                 case WSMsgType.PING:
                     self._outlet.post(Pong(message.data))
                 case WSMsgType.PONG:
@@ -90,16 +90,26 @@ class Connection:
         else:
             await self._socket.until_lost()
 
+    def _hear(self, frame: str | bytes) -> None:
+        with self._guarded():
+            event = self._shape.read(frame)
+            self._session.note(event)
+            self._step(Received(event))
+
     def _step(self, given: Input) -> None:
-        try:
+        with self._guarded():
             effects = self._session.peer.step(self._loop.time(), given)
             self._session.note_strikes()
             self._carry_out(effects)
+            self._arm()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # noqa: BLE001 - a script's own: told at the end of the block
             self._session.failure = self._session.failure or error
             self._outlet.post(Hangup(1011, "the server failed"))
-            return
-        self._arm()
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
