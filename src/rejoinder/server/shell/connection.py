@@ -18,6 +18,8 @@ from rejoinder.server.shell.sockets import Socket
 
 _NO_CODE = 1005
 """What a close frame without a code counts as (RFC 6455)."""
+_OUTLIVES_SECONDS = 10.0
+"""How long a connection may outlive its session: a fault may have stopped all that goes in or out."""
 
 
 class Connection:
@@ -45,6 +47,8 @@ class Connection:
         Raises what a script, a fault or a watcher of the user's raised; that closes it with 1011.
         """
         writer = asyncio.create_task(self._outlet.write())
+        limit = self._session.core.terms.lifetime + _OUTLIVES_SECONDS
+        last = self._loop.call_later(limit, self._socket.abort)
         try:
             with self._guarded():
                 self._carry_out(self._session.peer.to_the_end(admit.before))
@@ -52,6 +56,7 @@ class Connection:
                 self._carry_out(self._session.peer.to_the_end(admit.after))
             await self._read()
         finally:
+            last.cancel()
             if self._timer is not None:
                 self._timer.cancel()
             writer.cancel()
