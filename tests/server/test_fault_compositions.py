@@ -12,6 +12,7 @@ from rejoinder.server.fault_line import FaultLine
 from rejoinder.server.faults import AfterNext, Fault, Point, Then
 from rejoinder.server.inputs import Expire
 from rejoinder.server.script import Call, Script, Turn
+from rejoinder.server.tracks import Tracks
 from rejoinder.wire import server_events as events
 from tests.server.desk import Desk, every, only, refusal, sent, types
 from tests.server.stream import DELTA, HEALTHY, SCRIPT, ask, exchange, told, until
@@ -125,7 +126,7 @@ def test_what_has_no_next_one_is_lost() -> None:
 def test_outside_of_a_response_nothing_is_reordered() -> None:
     send = Send(events.InputAudioBufferCleared())
     fault = Fault("mine", Point("*", place="instead"), lambda scene: [AfterNext(scene.send)])
-    assert FaultLine([fault]).apply([send]) == [send]
+    assert FaultLine([fault]).apply([send], Tracks()) == [send]
     desk = Desk(SCRIPT, FAULTS["reordered"].at(Point("conversation.item.added", 0, "instead")))
     assert types(desk.write("x")) == ["conversation.item.added", "conversation.item.done"]
 
