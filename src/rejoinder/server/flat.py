@@ -95,6 +95,20 @@ class Flat:
             frame = msgspec.json.encode(self._older(name, told))
         return frame.decode()
 
+    def retold(self, frame: str) -> str:
+        """A fault's own text: an event of today, however broken, under its older name."""
+        name = _name(frame)
+        if name not in _NAMES and name not in _RESPONSES:
+            return frame
+        try:
+            told: Json = {**msgspec.json.decode(frame), "type": _NAMES.get(name, name)}
+        except plain.REFUSALS:
+            return frame  # it only looks like one
+        response = told.get("response")
+        if isinstance(response, dict) and "output" in response:
+            told["response"] = _response(response, self._temperature)
+        return msgspec.json.encode(told).decode()
+
     # -- heard --
 
     def _heard(self, name: str, said: Json) -> Json:
@@ -122,7 +136,7 @@ class Flat:
         told["type"] = _NAMES.get(name, name)
         if name in _SESSION_NAMES:
             return self._session(name, told)
-        if name in ("response.created", "response.done"):
+        if name in _RESPONSES:
             told["response"] = _response(told["response"], self._temperature)
             return told
         return _TOLD.get(name, _same)(told)
@@ -140,6 +154,7 @@ class Flat:
         return {**told, "session": {**kept, "temperature": self._temperature}}
 
 
+_RESPONSES = ("response.created", "response.done")
 _SESSION_NAMES = ("session.created", "session.updated")
 _OWN = frozenset({"id", "object", "expires_at"})
 
@@ -252,7 +267,7 @@ def _response(response: Json, temperature: float) -> Json:
     older["max_output_tokens"] = older.pop("max_response_output_tokens", None)
     older["output"] = [_item_told(item) for item in response["output"]]
     older["temperature"] = temperature
-    usage = response["usage"] or {}
+    usage = response.get("usage") or {}
     if "input_token_details" in usage:
         details = _without(usage["input_token_details"], "image_tokens", "cached_tokens_details")
         older["usage"] = {**usage, "input_token_details": details}
@@ -312,6 +327,5 @@ _TOLD: Mapping[str, Callable[[Json], Json]] = {
     "response.output_item.added": _with_item,
     "response.output_item.done": _with_item,
     "response.function_call_arguments.done": _nameless,
-    "response.created": _same,
-    "response.done": _same,
+    **dict.fromkeys(_RESPONSES, _same),
 }

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from aiohttp import WSMsgType, web
 
-from rejoinder.server.effects import Effect, Hangup, Send, SendRaw
+from rejoinder.server.effects import Effect, Hangup
 from rejoinder.server.handshake_faults import Admit
 from rejoinder.server.inputs import Input, Opened, Received, Tick
-from rejoinder.server.shapes import Shape
+from rejoinder.server.shapes import Shape, shaped
 from rejoinder.server.shell.outlet import Outlet, Pong
 from rejoinder.server.shell.served import ServedSession
 from rejoinder.server.shell.sockets import Socket
@@ -121,12 +121,9 @@ class Connection:
             if self._outlet.mute:
                 return
             self._session.note_effect(effect)
-            if isinstance(effect, Send):
-                frame = self._shape.told(effect.event)
-                if frame is None:
-                    continue
-                effect = SendRaw(frame)
-            self._outlet.post(effect)
+            told = shaped(effect, self._shape)
+            if told is not None:
+                self._outlet.post(told)
 
     def _arm(self) -> None:
         """The one timer, for the earliest deadline."""
