@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 from openai.types.realtime import ClientSecretCreateResponse
 
-from rejoinder.server.client_secrets import ClientSecrets
+from rejoinder.server.client_secrets import LARGEST_REQUEST, MOST_SECRETS, ClientSecrets
 from rejoinder.server.refusals import Refusal
 from rejoinder.server.serve import Server, serve
 from rejoinder.testing import Run
+from tests.server.raw_peer import raw_peer
 from tests.server.test_serve import connected
 
 KEY = "sk-right"
@@ -100,6 +101,14 @@ def test_expired_ones_are_forgotten() -> None:
     assert secrets.session_of("ek_2", NOW + 601) is not None
 
 
+def test_only_so_many_are_good_at_a_time() -> None:
+    secrets = ClientSecrets()
+    for number in range(MOST_SECRETS + 1):
+        secrets.issue(f"ek_{number}", NOW, b"")
+    good = [secrets.session_of(f"ek_{at}", NOW) is not None for at in (0, 1, MOST_SECRETS)]
+    assert good == [False, True, True]
+
+
 # -- over a real socket --
 
 
@@ -173,3 +182,54 @@ def test_who_asks_wrongly_is_told(run: Run) -> None:
             assert status == 401  # a secret makes no other
 
     run(exchange())
+
+
+def posted(body: bytes, length: int, key: bytes = KEY.encode()) -> bytes:
+    """The request as bytes, with whatever length it says."""
+    return (
+        b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+        b"%s\r\nContent-Length: %d\r\n\r\n%s" % (key, length, body)
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (posted(b"", 0), b"200"),
+        (posted(b"", 0, b"\xff\xfe"), b"401"),
+        (posted(b"", 0, b"\xed\xa0\x80"), b"401"),
+        (posted(b" " * LARGEST_REQUEST + b"{}", LARGEST_REQUEST + 2), b"413"),
+    ],
+)
+def test_no_request_is_too_strange_for_an_answer(run: Run, request_: bytes, status: bytes) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server, raw_peer(server) as peer:
+            peer.writer.write(request_)
+            assert (await peer.reader.readline()).split()[1] == status
+
+    run(exchange())
+
+
+def test_who_never_ends_a_request_is_cut_off(run: Run) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server, raw_peer(server) as peer:
+            peer.writer.write(posted(b"{", 2))
+            assert await peer.reader.read() == b""
+            assert asyncio.get_running_loop().time() < 1011
+
+    run(exchange())
+
+
+def test_who_leaves_before_the_whole_request_is_there_leaves_nothing(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server:
+            async with raw_peer(server) as peer:
+                peer.writer.write(posted(b"{", 2))
+                await peer.writer.drain()
+            status, _ = await ask(server, {})
+            assert status == 200
+
+    run(exchange())
+    assert caplog.records == []

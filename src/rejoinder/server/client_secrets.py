@@ -25,6 +25,10 @@ PATH = "/client_secrets"
 PREFIX = "ek_"
 LASTING = 600
 """Seconds that a secret lasts unless another number is asked for."""
+LARGEST_REQUEST = 64 * 1024
+"""Bytes."""
+MOST_SECRETS = 1000
+"""How many are good at a time. One more, and the oldest is good no more."""
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -54,6 +58,8 @@ class ClientSecrets:
         self._forget_before(now)
         secret = Secret(int(now + lasting), change)
         self._issued[value] = secret
+        if len(self._issued) > MOST_SECRETS:
+            del self._issued[next(iter(self._issued))]
         effective: Json = msgspec.to_builtins(settings.describe())
         return {"value": value, "expires_at": secret.until, "session": effective}
 

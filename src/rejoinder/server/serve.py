@@ -22,7 +22,7 @@ from aiohttp import web
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server import handshake
-from rejoinder.server.client_secrets import PATH
+from rejoinder.server.client_secrets import LARGEST_REQUEST, PATH
 from rejoinder.server.core import EarMaker, Terms
 from rejoinder.server.ears import ear_maker
 from rejoinder.server.fault_line import FaultLine
@@ -36,6 +36,9 @@ from rejoinder.server.shell.script_files import load
 from rejoinder.server.sights import Watch, nobody
 
 __all__ = ["AnyScript", "Server", "serve"]
+
+_IDLE_SECONDS = 60.0
+"""How long a connection may stand there without a request: its first one, or another."""
 
 AnyScript: TypeAlias = Script | ScriptFile | str | os.PathLike[str] | None
 """A script in Python, the path of a script file, or what `load` has made of one. None: it echoes."""
@@ -63,7 +66,7 @@ async def serve(
     - ``faults``: `Fault`, `HandshakeFault` or text (`catalogue.fault`), in the order in which they act.
     - ``port``: 0 takes a free one.
     - ``api_key``: the only key that is let in, and with it client secrets got by
-      ``POST {url}/realtime/client_secrets``. Without it any key will do.
+      ``POST {url}/realtime/client_secrets`` (64 KiB at most, 1000 good at a time). Without it any key will do.
     - ``ear``: how the user's speech is detected: ``energy``, by loudness; ``speech``, by a model (with the
       ``livekit`` extra); or one of your own.
     - ``dialect``: ``auto`` speaks the older flat shape with who asks for it, ``flat`` with everybody,
@@ -94,11 +97,16 @@ async def serve(
 
 @contextlib.asynccontextmanager
 async def _running(server: Server, host: str, port: int) -> AsyncIterator[None]:
-    app = web.Application()
+    app = web.Application(client_max_size=LARGEST_REQUEST)
     app.add_routes([web.get(path, server.answer) for path in handshake.PATHS])
     app.add_routes([web.post(path + PATH, server.issue_secret) for path in handshake.PATHS])
     app.on_shutdown.append(server.hang_up)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=GOODBYE_SECONDS,
+        keepalive_timeout=_IDLE_SECONDS,
+    )
     await runner.setup()
     listener = Listener(cast(web.Server, runner.server))  # there since the set-up
     try:

@@ -38,6 +38,9 @@ from rejoinder.wire.session import SessionConfig
 LARGEST_FRAME = 21 * 1024 * 1024
 """Bytes: the largest append, in base64. A larger client frame closes the connection with 1009."""
 
+_PATIENCE_SECONDS = 10.0
+"""How long the body of a request may take."""
+
 _TORN = 1006
 
 
@@ -158,7 +161,10 @@ class Server:
             return _refused(401, trouble.error)
         value = PREFIX + secrets.token_hex(16)
         try:
-            reply = self._secrets.issue(value, self._now(), await request.read())
+            body = await _body(request)
+            reply = self._secrets.issue(value, self._now(), body)
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response()  # gone meanwhile
         except Refusal as refusal:
             return _refused(400, refusal.body(None))
         return web.json_response(reply)
@@ -232,6 +238,17 @@ async def _upgraded(request: web.Request) -> web.WebSocketResponse:
     )
     await websocket.prepare(request)
     return websocket
+
+
+async def _body(request: web.Request) -> bytes:
+    """The whole body. Raises `ConnectionError` for a client that leaves or dawdles; that is cut off."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the request never ended") from None
 
 
 def _upgrade(request: web.Request) -> Upgrade:
