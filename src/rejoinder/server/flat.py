@@ -21,7 +21,8 @@ from rejoinder.wire.server_events import ServerEvent
 TEMPERATURE = 0.8
 """What is told until a client says another. The script's voice heeds it as little as the voice's name."""
 
-_UPDATES = {"realtime": "session.update", "transcription": "transcription_session.update"}
+UPDATES = {"realtime": "session.update", "transcription": "transcription_session.update"}
+"""What configures a session of each kind."""
 
 _HEARING = frozenset(
     "input_audio_format input_audio_transcription input_audio_noise_reduction turn_detection".split()
@@ -112,13 +113,13 @@ class Flat:
     # -- heard --
 
     def _heard(self, name: str, said: Json) -> Json:
-        if name in _UPDATES.values():
+        if name in UPDATES.values():
             return self._update(name, said)
         return _HEARD[name](said)
 
     def _update(self, name: str, said: Json) -> Json:
-        if name != _UPDATES[self._kind]:
-            raise refusals.invalid_value("type", name, f"'{_UPDATES[self._kind]}'")
+        if name != UPDATES[self._kind]:
+            raise refusals.invalid_value("type", name, f"'{UPDATES[self._kind]}'")
         self._asked = None
         session = said.get("session")
         if not isinstance(session, dict):
@@ -255,7 +256,7 @@ def _part_heard(part: Any, path: str, *, spoken: bool) -> Any:
 _HEARD: Mapping[str, Callable[[Json], Json]] = {
     "conversation.item.create": _create_item,
     "response.create": _create_response,
-    **dict.fromkeys(_UPDATES.values(), dict),
+    **dict.fromkeys(UPDATES.values(), dict),
 }
 
 

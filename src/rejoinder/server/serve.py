@@ -21,7 +21,7 @@ import msgspec
 from aiohttp import web
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server import handshake
+from rejoinder.server import flat_secrets, handshake
 from rejoinder.server.client_secrets import LARGEST_REQUEST, PATH
 from rejoinder.server.core import EarMaker, Terms
 from rejoinder.server.ears import ear_maker
@@ -66,7 +66,8 @@ async def serve(
     - ``faults``: `Fault`, `HandshakeFault` or text (`catalogue.fault`), in the order in which they act.
     - ``port``: 0 takes a free one.
     - ``api_key``: the only key that is let in, and with it client secrets got by
-      ``POST {url}/realtime/client_secrets`` (64 KiB at most, 1000 good at a time). Without it any key will do.
+      ``POST {url}/realtime/client_secrets`` (64 KiB at most, 1000 good at a time); in the older shape by
+      ``/sessions`` or ``/transcription_sessions``. Without it any key will do.
     - ``ear``: how the user's speech is detected: ``energy``, by loudness; ``speech``, by a model (with the
       ``livekit`` extra); or one of your own.
     - ``dialect``: ``auto`` speaks the older flat shape with who asks for it, ``flat`` with everybody,
@@ -88,7 +89,7 @@ async def serve(
     server = Server(service, FaultLine(), Guests(max_sessions, remember, watch))
     for one in (*file.faults, *faults):
         server.arm(one)
-    async with _running(server, host, port):
+    async with _running(server, host, port, older=dialect != "ga"):
         yield server
     for session in server.sessions:
         if session.failure is not None:
@@ -96,10 +97,11 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def _running(server: Server, host: str, port: int) -> AsyncIterator[None]:
+async def _running(server: Server, host: str, port: int, *, older: bool) -> AsyncIterator[None]:
     app = web.Application(client_max_size=LARGEST_REQUEST)
     app.add_routes([web.get(path, server.answer) for path in handshake.PATHS])
-    app.add_routes([web.post(path + PATH, server.issue_secret) for path in handshake.PATHS])
+    for tail in (PATH, *(flat_secrets.PATHS if older else ())):
+        app.add_routes([web.post(path + tail, server.issue_secret) for path in handshake.PATHS])
     app.on_shutdown.append(server.hang_up)
     runner = web.AppRunner(
         app,

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from rejoinder.server import handshake
+from rejoinder.server import flat_secrets, handshake
 from rejoinder.server.catalogue import fault
 from rejoinder.server.client_secrets import PREFIX, ClientSecrets
 from rejoinder.server.core import EarMaker, Session, Terms
@@ -21,6 +21,7 @@ from rejoinder.server.handshake import Admitted, Turned, Upgrade
 from rejoinder.server.handshake_faults import Admit, AnyFault, Respond, TurnAway
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.refusals import Refusal
+from rejoinder.server.rules import Json
 from rejoinder.server.script import Script
 from rejoinder.server.shapes import Nested
 from rejoinder.server.shell import entrance
@@ -162,12 +163,18 @@ class Server:
         value = PREFIX + secrets.token_hex(16)
         try:
             body = await _body(request)
-            reply = self._secrets.issue(value, self._now(), body)
+            reply = self._issued(request.path, value, body)
         except (ConnectionError, web.RequestPayloadError):
             return web.Response()  # gone meanwhile
         except Refusal as refusal:
             return _refused(400, refusal.body(None))
         return web.json_response(reply)
+
+    def _issued(self, path: str, value: str, body: bytes) -> Json:
+        for tail, kind in flat_secrets.PATHS.items():
+            if path.endswith(tail):
+                return flat_secrets.issue(self._secrets, kind, value, self._now(), body)
+        return self._secrets.issue(value, self._now(), body)
 
     # -- inside --
 
