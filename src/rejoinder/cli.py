@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import io
+import os
+import sys
+from collections.abc import Coroutine
 from importlib import metadata, util
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -155,8 +158,8 @@ def serve(
         return
     if key == "":
         _refuse("--key is empty; leave it out to let any key in")
-    if max_session_seconds is not None and not math.isfinite(max_session_seconds):
-        _refuse("--max-session-seconds must be a number of seconds")
+    if max_session_seconds is not None and not max_session_seconds <= 1e9:
+        _refuse("--max-session-seconds must be a number of seconds, at most 1e9")
     wishes = Wishes(
         script=script,
         faults=tuple(fault or ()),
@@ -169,10 +172,18 @@ def serve(
         dialect=dialect,
         quiet=quiet,
     )
+    _see_to_its_end(hold(wishes, Console()))
+
+
+def _see_to_its_end(serving: Coroutine[Any, Any, bool]) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # clients may say what this terminal cannot write
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        asyncio.run(hold(wishes, Console()))
+        shown = asyncio.run(serving)
     except ConfigurationError as error:
         _refuse(error.message)
+    if not shown:
+        os._exit(0)  # nobody reads what we print, and an orderly end would wait for them
 
 
 def _refuse(why: str) -> NoReturn:

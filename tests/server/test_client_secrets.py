@@ -8,12 +8,15 @@ from typing import Any
 
 import aiohttp
 import pytest
+from openai.types.beta.realtime.session_create_response import SessionCreateResponse
 from openai.types.realtime import ClientSecretCreateResponse
 
-from rejoinder.server.client_secrets import ClientSecrets
+from rejoinder.server import flat_secrets
+from rejoinder.server.client_secrets import LARGEST_REQUEST, MOST_SECRETS, ClientSecrets
 from rejoinder.server.refusals import Refusal
 from rejoinder.server.serve import Server, serve
 from rejoinder.testing import Run
+from tests.server.raw_peer import raw_peer
 from tests.server.test_serve import connected
 
 KEY = "sk-right"
@@ -100,11 +103,21 @@ def test_expired_ones_are_forgotten() -> None:
     assert secrets.session_of("ek_2", NOW + 601) is not None
 
 
+def test_only_so_many_are_good_at_a_time() -> None:
+    secrets = ClientSecrets()
+    for number in range(MOST_SECRETS + 1):
+        secrets.issue(f"ek_{number}", NOW, b"")
+    good = [secrets.session_of(f"ek_{at}", NOW) is not None for at in (0, 1, MOST_SECRETS)]
+    assert good == [False, True, True]
+
+
 # -- over a real socket --
 
 
-async def ask(server: Server, body: Any, key: str = KEY) -> tuple[int, dict[str, Any]]:
-    url = server.url.replace("ws:", "http:") + "/realtime/client_secrets"
+async def ask(
+    server: Server, body: Any, key: str = KEY, tail: str = "client_secrets"
+) -> tuple[int, dict[str, Any]]:
+    url = server.url.replace("ws:", "http:") + f"/realtime/{tail}"
     headers = {"Authorization": f"Bearer {key}"}
     async with (
         aiohttp.ClientSession(headers=headers) as http,
@@ -173,3 +186,108 @@ def test_who_asks_wrongly_is_told(run: Run) -> None:
             assert status == 401  # a secret makes no other
 
     run(exchange())
+
+
+# -- in the older shape --
+
+
+def flat(body: Any, kind: str = "realtime") -> dict[str, Any]:
+    return flat_secrets.issue(ClientSecrets(), kind, "ek_1", NOW, json.dumps(body).encode())
+
+
+def test_in_the_older_shape_the_session_comes_with_its_secret() -> None:
+    asked = {"model": "gpt-4o-realtime-preview", "voice": "ash", "temperature": 0.7}
+    reply = flat(asked)
+    assert asked.items() <= reply.items()
+    assert reply["client_secret"] == {"value": "ek_1", "expires_at": NOW + 60}
+    SessionCreateResponse.model_validate(reply)
+    lasting: dict[str, Any] = {"client_secret": {"expires_after": {"seconds": 10}}}
+    reply = flat({**lasting, "input_audio_format": "g711_ulaw"}, "transcription")
+    assert reply["client_secret"]["expires_at"] == NOW + 10
+    assert reply["input_audio_format"] == "g711_ulaw"
+    assert flat({"client_secret": {}})["client_secret"]["expires_at"] == NOW + 60
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ([], "invalid_type", None),
+        ({"type": "realtime"}, "unknown_parameter", "session.type"),
+        ({"speed": 9}, "decimal_above_max_value", "session.speed"),
+        ({"client_secret": 7}, "invalid_type", "session.client_secret"),
+    ],
+)
+def test_in_the_older_shape_a_refusal_is_in_its_words(
+    body: Any, code: str, param: str | None
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        flat(body)
+    assert (refused.value.code, refused.value.param) == (code, param)
+
+
+def test_a_secret_of_the_older_shape_opens_a_session(run: Run) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server:
+            status, reply = await ask(server, {"voice": "ash"}, tail="sessions")
+            assert status == 200
+            headers = {"OpenAI-Beta": "realtime=v1"}
+            key = reply["client_secret"]["value"]
+            async with connected(server, "/realtime", key=key, headers=headers) as client:
+                assert (await client.hear())["session"]["voice"] == "ash"
+        async with serve(dialect="ga") as server, aiohttp.ClientSession() as http:
+            url = server.url.replace("ws:", "http:") + "/realtime/sessions"
+            async with http.post(url) as response:
+                assert response.status == 404
+
+    run(exchange())
+
+
+def posted(body: bytes, length: int, key: bytes = KEY.encode()) -> bytes:
+    """The request as bytes, with whatever length it says."""
+    return (
+        b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+        b"%s\r\nContent-Length: %d\r\n\r\n%s" % (key, length, body)
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (posted(b"", 0), b"200"),
+        (posted(b"", 0, b"\xff\xfe"), b"401"),
+        (posted(b"", 0, b"\xed\xa0\x80"), b"401"),
+        (posted(b" " * LARGEST_REQUEST + b"{}", LARGEST_REQUEST + 2), b"413"),
+    ],
+)
+def test_no_request_is_too_strange_for_an_answer(run: Run, request_: bytes, status: bytes) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server, raw_peer(server) as peer:
+            peer.writer.write(request_)
+            assert (await peer.reader.readline()).split()[1] == status
+
+    run(exchange())
+
+
+def test_who_never_ends_a_request_is_cut_off(run: Run) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server, raw_peer(server) as peer:
+            peer.writer.write(posted(b"{", 2))
+            assert await peer.reader.read() == b""
+            assert asyncio.get_running_loop().time() < 1011
+
+    run(exchange())
+
+
+def test_who_leaves_before_the_whole_request_is_there_leaves_nothing(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def exchange() -> None:
+        async with serve(api_key=KEY) as server:
+            async with raw_peer(server) as peer:
+                peer.writer.write(posted(b"{", 2))
+                await peer.writer.drain()
+            status, _ = await ask(server, {})
+            assert status == 200
+
+    run(exchange())
+    assert caplog.records == []

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from rejoinder.server.audio import SPEECH
+from rejoinder.server.conversation import Conversation, Entry
 from rejoinder.server.script import Call, Script, Speech, Turn
 from rejoinder.wire import server_events as events
-from rejoinder.wire.items import ContentPart
+from rejoinder.wire.items import ContentPart, Item
 from tests.server.desk import Desk, base64_of, every, only, refusal, types
 
 PCM = bytes(range(256)) * 75  # 0.4 s
@@ -305,3 +307,15 @@ def test_an_item_made_while_an_answer_is_generated_goes_behind_it() -> None:
     answer = only(events.ConversationItemAdded, told).item.id
     added = only(events.ConversationItemAdded, desk.write("and?"))
     assert added.previous_item_id == answer
+
+
+def test_two_items_of_one_id_are_deleted_one_by_one() -> None:
+    conversation = Conversation("conv_1")
+    first, second = (Entry(Item(type="message", id="twin"), SPEECH) for _ in range(2))
+    conversation.add(first)
+    conversation.add(second)
+    assert conversation.find("twin") is first
+    conversation.remove("twin")
+    assert conversation.find("twin") is second
+    conversation.remove("twin")
+    assert not conversation.holds("twin")

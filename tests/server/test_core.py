@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
 from msgspec import UNSET
 
+from rejoinder.errors import ConfigurationError
 from rejoinder.server.core import EXPIRED, Terms
 from rejoinder.server.effects import Hangup, Ping, Send
 from rejoinder.server.inputs import Expire, Forget, Hold, Tick
@@ -408,3 +410,20 @@ def test_the_same_conversation_has_the_same_events() -> None:
 def test_base64_of_any_length_is_sound() -> None:
     desk = Desk()
     assert desk.say("input_audio_buffer.append", audio=base64_of(b"\0")) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"lifetime": 0.0}, "lifetime 0: say 0.001 to 1e+09 seconds"),
+        ({"lifetime": math.inf}, "lifetime inf: say 0.001 to 1e+09 seconds"),
+        ({"ping": 1e-300}, "ping 1e-300: say 0.1 to 1e+09 seconds"),
+        ({"ping": math.nan}, "ping nan: say 0.1 to 1e+09 seconds"),
+        ({"transcribing": -1.0}, "transcribing -1: say 0 to 1e+09 seconds"),
+        ({"listing": -1.0}, "listing -1: say 0 to 1e+09 seconds"),
+    ],
+)
+def test_what_nobody_can_be_granted_is_refused(wrong: dict[str, float], why: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Terms(**wrong)  # type: ignore[arg-type]
+    assert refused.value.message == why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 
@@ -24,8 +25,13 @@ from rejoinder.server.handshake_faults import HandshakeFault, Wait
 from rejoinder.server.inputs import Received
 from rejoinder.server.reading import read
 from rejoinder.server.script import Call, Script, Speech, Turn
+from rejoinder.server.serve import serve
 from rejoinder.server.strikes import nothing, raw
+from rejoinder.server.tracks import MOST_TRACKED, Marks, Track, Tracks
+from rejoinder.testing import Run
 from rejoinder.wire import server_events as events
+from rejoinder.wire.items import Item
+from rejoinder.wire.response import ResponseObject
 from rejoinder.wire.strange import UnknownEvent
 from tests.server.desk import Desk, refusal, types
 from tests.server.stream import (
@@ -39,6 +45,7 @@ from tests.server.stream import (
     told,
     until,
 )
+from tests.server.test_serve import connected
 
 # -- aiming --
 
@@ -239,15 +246,62 @@ def test_several_faults_at_once() -> None:
 def test_a_fault_armed_later_counts_from_then() -> None:
     line = FaultLine()
     effects: list[Effect] = [Send(events.InputAudioBufferCleared())]
-    assert line.apply(effects) == effects
+    assert line.apply(effects, Tracks()) == effects
     line.arm(Fault("mine", Point("input_audio_buffer.cleared"), raw("x")))
-    assert line.apply(effects) == [*effects, SendRaw("x")]
-    assert line.apply(effects) == effects
+    assert line.apply(effects, Tracks()) == [*effects, SendRaw("x")]
+    assert line.apply(effects, Tracks()) == effects
 
 
 def test_events_of_unknown_types_can_be_aimed_at_as_well() -> None:
     line = FaultLine([Fault("mine", Point("mood.*", place="instead"), nothing, Then.DIES)])
-    assert line.apply([Send(UnknownEvent(type="mood.changed"))]) == []
+    assert line.apply([Send(UnknownEvent(type="mood.changed"))], Tracks()) == []
+
+
+def test_counts_go_on_over_connections() -> None:
+    line = FaultLine([fault("dropped@created#2"), fault("dropped@input_audio_buffer.cleared:2")])
+    for expected in (2, 0, 2):
+        begun = events.ResponseCreated(response=ResponseObject(id="r"))
+        effects: list[Effect] = [Send(begun), Send(events.InputAudioBufferCleared())]
+        assert len(line.apply(effects, Tracks())) == expected
+
+
+def test_what_is_known_of_a_connection_goes_with_it(run: Run) -> None:
+    async def exchange() -> None:
+        async with serve(SCRIPT, faults=["ping-event#0"], remember=False) as server:
+            for _ in range(3):
+                async with connected(server) as client:
+                    await client.say("response.create")
+                    await client.until("response.done")
+                    await client.socket.close()
+        assert server.sessions == []
+        assert known() == before
+
+    before = known()
+    run(exchange())
+
+
+def known() -> int:
+    gc.collect()
+    return len([one for one in gc.get_objects() if isinstance(one, Track | Marks)])
+
+
+def test_what_is_known_of_a_connection_has_a_bound() -> None:
+    line, tracks = FaultLine([fault("reordered@item:1#0")]), Tracks()
+    for number in range(MOST_TRACKED + 1):
+        response = ResponseObject(id=f"r{number}")
+        begun = Send(events.ResponseCreated(response=response))
+        added = Send(added_to(f"r{number}"))
+        assert line.apply([begun, added], tracks) == [begun]
+    first, last = tracks.scene(Send(added_to("r0"))), tracks.scene(Send(added_to("r1000")))
+    assert (first.response.id, first.item_ids) == (None, ())
+    assert (last.response.id, last.item_ids) == ("r1000", ("i-r1000",))
+    ended = Send(events.ResponseDone(response=ResponseObject(id="r0")))
+    assert line.apply([ended], tracks) == [ended]  # what was held back is gone
+
+
+def added_to(response_id: str) -> events.ResponseOutputItemAdded:
+    item = Item(type="message", id=f"i-{response_id}")
+    return events.ResponseOutputItemAdded(response_id=response_id, output_index=0, item=item)
 
 
 # -- what becomes of the response --

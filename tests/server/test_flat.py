@@ -352,6 +352,16 @@ def test_history_of_the_assistant_is_text() -> None:
             "invalid_type",
             "item.content[0]",
         ),
+        (
+            '{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":[]}]}}',
+            "invalid_type",
+            "item.content[0].type",
+        ),
+        (
+            '{"type":"response.create","response":{"input":[{"content":[{"type":{}}]}]}}',
+            "invalid_type",
+            "response.input[0].content[0].type",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_answered_as_ever(

@@ -42,6 +42,23 @@ def test_everything_is_seen_in_order(run: Run) -> None:
     assert all(isinstance(sight, Told) for sight in first[struck + 1 : -1])
 
 
+def test_a_watch_that_raises_ends_no_session_and_is_told_of_once(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    def careless(_number: int, _sight: Sight) -> None:
+        raise UnicodeEncodeError("ascii", "sk-secret", 0, 1, "ordinal not in range")
+
+    async def exchange() -> None:
+        script = Script(Turn(None, Text("Yes.")))
+        async with serve(script, watch=careless) as server, connected(server) as client:
+            await client.say("response.create")
+            await client.until("response.done")
+
+    run(exchange())
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "rejoinder"]
+    assert line == "what watches the server raised UnicodeEncodeError; its sessions go on"
+
+
 def test_one_too_many_is_refused_until_there_is_room(run: Run) -> None:
     seen = Seen()
 

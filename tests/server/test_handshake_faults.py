@@ -247,3 +247,27 @@ def test_whatever_happens_the_server_can_be_left_at_once(run: Run, name: str) ->
             assert loop.time() - left_at < TIME_TO_LEAVE
 
     run(exchange())
+
+
+# -- who asks for nothing --
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /v1/realtime HTTP/1.1\r\nHost: x\r\n"])
+def test_who_asks_for_nothing_is_sent_away(run: Run, said: bytes) -> None:
+    async def exchange() -> None:
+        loop = asyncio.get_running_loop()
+        async with serve() as server, raw_peer(server) as peer:
+            began = loop.time()
+            peer.writer.write(said)
+            assert await peer.reader.read() == b""
+            assert 59 < loop.time() - began < 61
+
+    run(exchange())
+
+
+def test_who_asks_no_more_is_sent_away_later(run: Run) -> None:
+    async def look(server: Server, peer: RawPeer) -> None:
+        await refusal(peer)
+        assert await peer.reader.read() == b""
+
+    meets(run, "http-503", look)

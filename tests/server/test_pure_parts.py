@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 
 import pytest
 
 from rejoinder.server.agenda import Agenda
 from rejoinder.server.audio import PCM, PCMA, PCMU, Format, encode, samples, tone
 from rejoinder.server.beats import split_words
+from rejoinder.server.engines import Mark
 from rejoinder.server.handshake import Admitted, Turned, Upgrade, judge
-from rejoinder.server.ids import CountingIds
+from rejoinder.server.ids import CountingIds, FreshIds
 from rejoinder.server.input_audio import MOST_BUFFERED, InputAudio
 
 # -- audio --
@@ -162,6 +164,21 @@ def test_an_unknown_call_is_turned_away_by_http() -> None:
     assert verdict.status == 404
 
 
+# -- ids --
+
+
+def test_only_ids_of_what_a_client_may_name_are_looked_up() -> None:
+    asked: list[str] = []
+
+    def taken(made: str) -> bool:
+        asked.append(made)
+        return made == "item_c1_0001"
+
+    ids = FreshIds(CountingIds(), taken)
+    assert [ids.new("event"), ids.new("item")] == ["event_c1_0001", "item_c1_0002"]
+    assert asked == ["item_c1_0001", "item_c1_0002"]
+
+
 # -- the input buffer --
 
 
@@ -172,6 +189,25 @@ def test_a_client_that_never_commits_loses_the_oldest() -> None:
         buffer.append(piece)
     assert len(buffer.commit()) == MOST_BUFFERED
     assert buffer.end_ms == int(Format().milliseconds(9 * len(piece)))
+
+
+def test_who_never_ends_a_turn_loses_the_oldest_as_well() -> None:
+    buffer = InputAudio(Format())
+    buffer.retune(Format(), Deaf())
+    buffer.begin("item", 0)
+    for _ in range(9):
+        buffer.append(bytes(8 * 1024 * 1024))
+    assert len(buffer.end(buffer.end_ms)) <= MOST_BUFFERED
+
+
+class Deaf:
+    """An ear that hears no end."""
+
+    def listen(self, samples: Sequence[int]) -> list[Mark]:
+        return []
+
+    def forget(self) -> None:
+        """Knows nothing that it could forget."""
 
 
 def test_another_format_goes_on_counting() -> None:

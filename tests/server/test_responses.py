@@ -101,6 +101,15 @@ def test_a_line_without_a_recording_is_hummed_for_as_long_as_its_words() -> None
     assert sum(len(one.delta) for one in every(events.ResponseOutputAudioDelta, told)) == 72000
 
 
+def test_no_line_is_hummed_for_longer_than_a_minute_unless_it_says_so() -> None:
+    words = "x" * 60_000
+    desk = Desk(Script(Turn(None, Speech(words)), Turn(None, Speech(words, lasting=61.0))))
+    for seconds in (60, 61):
+        told = desk.say("response.create") + desk.run()
+        deltas = every(events.ResponseOutputAudioDelta, told)
+        assert sum(len(one.delta) for one in deltas) == seconds * 48_000
+
+
 def test_sound_is_sent_as_much_faster_than_it_plays_as_the_line_says() -> None:
     desk = Desk(Script(Turn(None, Speech("now", PCM, pace=2.0), thinking=0.5)))
     desk.say("response.create")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rejoinder.server.engines import ScriptedVoice
-from rejoinder.server.script import Call, Prompt, Script, Text, Turn, after_tool
+from rejoinder.server.script import Call, Prompt, Script, Speech, Text, Turn, after_tool
 from rejoinder.wire.items import Item
 
 
@@ -61,3 +61,11 @@ def test_what_was_said_belongs_to_its_item() -> None:
 def test_how_long_it_thinks_is_the_turns() -> None:
     voice = ScriptedVoice(Script(Turn(None, Text("Hm."), thinking=2.0)))
     assert voice.reply(typed("x"), None) == ((Text("Hm."),), 2.0)
+
+
+def test_an_echo_of_many_words_is_short() -> None:
+    voice = ScriptedVoice(Script())
+    assert answer(voice, typed("x" * 200)) == (Speech(f"You said: {'x' * 200}"),)
+    assert answer(voice, typed("x" * 60_000)) == (Speech(f"You said: {'x' * 200}…"),)
+    tool = Prompt(kind="tool", text="", number=1, tool_outputs={"f": "1", "g": "y" * 60_000})
+    assert answer(voice, tool) == (Speech(f"f says 1; g says {'y' * 183}…."),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import textwrap
 import wave
@@ -109,6 +110,7 @@ def test_a_voice_that_is_not_installed_is_missed(
 
 def test_all_that_is_missing_or_wrong_is_told_together(tmp_path: Path) -> None:
     record(tmp_path / "wide.wav", bytes(8), 22_051)
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "huge.wav").write_bytes(bytes(16 * 1024 * 1024 + 1))
     path = write(
         tmp_path,
@@ -118,25 +120,40 @@ def test_all_that_is_missing_or_wrong_is_told_together(tmp_path: Path) -> None:
         - {says: c, wav: wide.wav}
         - {says: d, wav: .}
         - {says: e, wav: huge.wav}
+        - {says: f, wav: pipe}
+        - {says: g, wav: /dev/zero}
+        - {says: h, wav: "a\\0b"}
         """,
     )
     with pytest.raises(ConfigurationError) as refused:
         load(path)
-    gone, key, wide, folder, huge = refused.value.message.splitlines()
+    gone, key, wide, folder, huge, pipe, zero, nul = refused.value.message.splitlines()
     assert gone == f"{path}:1: gone.wav cannot be read: No such file or directory"
     assert key.startswith(f"{path}:2: unknown key 'say'")
     assert wide.startswith(f"{path}:3: wide.wav has 1 channel(s) of 16 bit at 22051 Hz")
-    assert folder == f"{path}:4: . cannot be read: Is a directory"
+    assert folder == f"{path}:4: . is not a regular file"
     assert huge == f"{path}:5: huge.wav is larger than 16 MiB"
+    assert pipe == f"{path}:6: pipe is not a regular file"
+    assert zero == f"{path}:7: /dev/zero is not a regular file"
+    assert nul == f"{path}:8: 'a\\x00b' cannot be read: embedded null byte"
 
 
 def test_a_script_that_is_not_there_or_no_text_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"gone\.yaml:1: cannot be read: No such file"):
+    with pytest.raises(ConfigurationError, match=r"gone\.yaml: cannot be read: No such file"):
         load(tmp_path / "gone.yaml")
     path = tmp_path / "latin.yaml"
-    path.write_bytes(b"- user: x\n  says: caf\xe9\n")
-    with pytest.raises(ConfigurationError, match=r"latin\.yaml:2: not text in UTF-8"):
-        load(str(path))
+    for newline in (b"\n", b"\r\n", b"\r"):
+        path.write_bytes(b"- user: x\n  says: caf\xe9\n".replace(b"\n", newline))
+        with pytest.raises(ConfigurationError, match=r"latin\.yaml:2: not text in UTF-8"):
+            load(str(path))
+        path.write_bytes(b"- user: x\n  say: y\n".replace(b"\n", newline))
+        with pytest.raises(ConfigurationError, match=r"latin\.yaml:2: unknown key"):
+            load(path)
+    with pytest.raises(ConfigurationError, match=r": cannot be read: embedded null byte"):
+        load("a\0b")
+    path.write_bytes(bytes(16 * 1024 * 1024 + 1))
+    with pytest.raises(ConfigurationError, match=r"latin\.yaml: is larger than 16 MiB"):
+        load(path)
 
 
 def test_the_example_can_be_served(run: Run) -> None:

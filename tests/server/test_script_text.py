@@ -58,13 +58,15 @@ def test_a_turn_is_two_lines() -> None:
         ("says: Yes", (Speech("Yes"),)),
         ("says: 12:30", (Speech("12:30"),)),
         ("says: Hm\n  pace: 1\n  lasting: 4.5", (Speech("Hm", pace=1.0, lasting=4.5),)),
+        ("says: Hm\n  pace: 1e3", (Speech("Hm", pace=1000.0),)),
+        ("says: 1e3", (Speech("1e3"),)),
         ("writes: 2024-01-01", (Text("2024-01-01"),)),
         ("calls: f", (Call("f"),)),
         ("calls: {f: }", (Call("f"),)),
         ("calls: {f: '{oops'}", (Call("f", "{oops"),)),
         (
-            "calls: {f: {a: [1, 2.5, null, true, 2024-01-01]}}\n  call_id: c1",
-            (Call("f", {"a": [1, 2.5, None, True, "2024-01-01"]}, "c1"),),
+            "calls: {f: {a: [1, 2.5, 1e3, null, true, 2024-01-01, 12:30]}}\n  call_id: c1",
+            (Call("f", {"a": [1, 2.5, 1000.0, None, True, "2024-01-01", "12:30"]}, "c1"),),
         ),
         ("does: []", ()),
         (
@@ -203,7 +205,13 @@ def test_a_script_without_turns_echoes() -> None:
         ("- says: y\n  lasting: .inf", "2: 'lasting' must be"),
         ("- says: y\n  lasting: -1", "2: 'lasting' must be a number above 0, not '-1'"),
         ("- says: y\n  thinking: -1", "2: 'thinking' must be a number of at least 0, not '-1'"),
-        ("- says: y\n  thinking: 0b_", "2: 'thinking' must be something that JSON can say"),
+        ("- says: y\n  thinking: 0b_", "2: 'thinking' must be a number of at least 0, not '0b_'"),
+        ("- says: y\n  lasting: 1:30", "2: 'lasting' must be a number above 0, not '1:30'"),
+        ("- says: y\n  lasting: 1:30.5", "2: 'lasting' must be a number above 0, not '1:30.5'"),
+        ("- says: y\n  lasting: 3601", "2: 'lasting' must be a number of at most 3600, not '3601'"),
+        ("- says: y\n  pace: 1e10", "2: 'pace' must be a number of at most 1e+09, not '1e10'"),
+        (f"lifetime: {'9' * 400}", "1: 'lifetime' must be a number of at least 0.001, not '999"),
+        ("lifetime: 1e300", "1: 'lifetime' must be a number of at most 1e+09, not '1e300'"),
         ("- says: y\n  voice: alto", "2: no such voice: 'alto'; say hum, espeak-ng, or"),
         ("- says: y\n  voice: [a]", "2: 'voice' must be text, not a list"),
         ("voice: espeak-ng\nturns: [{says: y, lasting: 2}]", "2: 'lasting' is for a hummed line"),
@@ -231,7 +239,20 @@ def test_a_script_without_turns_echoes() -> None:
         ("faults: [mischief]", "1: no such fault: 'mischief'"),
         ("faults: [[abort]]", "1: a fault must be text, not a list"),
         ("faults: [abort@x]", "1: no such point: 'x'"),
-        ("lifetime: 0", "1: 'lifetime' must be a number above 0, not '0'"),
+        ("faults: [abort@delta:1234567890]", "1: no such point: 'delta:1234567890'"),
+        ("faults: ['abort#1234567890']", "1: no such fault: 'abort#1234567890'"),
+        ("faults: [close-1234567890]", "1: no such fault: 'close-1234567890'"),
+        ("faults: [pause-1234567890]", "1: no such fault: 'pause-1234567890'"),
+        ("lifetime: 0", "1: 'lifetime' must be a number of at least 0.001, not '0'"),
+        ("ping: 1.0e-300", "1: 'ping' must be a number of at least 0.1, not '1.0e-300'"),
+        ("transcribing: -1", "1: 'transcribing' must be a number of at least 0, not '-1'"),
+        (
+            f"- calls: f\n  call_id: {'x' * 33}",
+            "2: 'call_id' must be text of at most 32 characters",
+        ),
+        ('- user: x\n  says: "\\ud800"', "2: a script has no halves of characters ('\\ud800')"),
+        ('- calls: {f: {"\\udc00": 1}}', "1: a script has no halves of characters ('\\udc00')"),
+        ('- user: "a\\x85\x85b\u2028c"\n  say: y', "2: unknown key 'say'"),
         ("a: b\n\tc: d", "2: not YAML: found character"),
         ("- user: x\n  says: [a", "2: not YAML: expected"),
         ("- says: a\n---\n- says: b", "2: not YAML: but found another document"),
@@ -249,6 +270,11 @@ def test_a_wrong_script_is_refused_with_line_and_reason(text: str, why: str) -> 
 def test_everything_that_is_wrong_is_said_once_and_in_order() -> None:
     told = wrong("faults: [mischief]\nturns:\n  - {says: a, pace: x}\n  - {say: b}\nping: no\n")
     assert [line.split(": ")[0] for line in told] == [f"shop.yaml:{n}" for n in (1, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "0b_", "9" * 400, "9" * 5000])
+def test_a_number_that_is_none_is_told_of_once(number: str) -> None:
+    assert len(wrong(f"- user: x\n  says: y\n  pace: {number}")) == 1
 
 
 def test_the_example_of_the_documentation_is_a_script() -> None:

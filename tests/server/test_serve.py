@@ -13,6 +13,7 @@ import pytest
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.core import Terms
 from rejoinder.server.faults import Fault, Point
+from rejoinder.server.handshake import Turned, Upgrade, judge
 from rejoinder.server.reading import Unreadable
 from rejoinder.server.script import Prompt, Reply, Script, Speech, Text, Turn
 from rejoinder.server.serve import Server, serve
@@ -135,6 +136,16 @@ def test_a_wrong_key_is_refused_inside_and_never_shown(run: Run) -> None:
             assert len(server.sessions) == 1
 
     run(exchange())
+
+
+@pytest.mark.parametrize("half", [0xD800, 0xDCFF])
+def test_a_key_that_is_no_text_is_a_wrong_one(half: int) -> None:
+    headers = {"authorization": f"Bearer {chr(half)}"}
+    verdict = judge(Upgrade({"model": "m"}, headers), "sk-right")
+    assert isinstance(verdict, Turned)
+    assert verdict.error.code == "invalid_api_key"
+    protocols = ["realtime", f"openai-insecure-api-key.{chr(half)}"]
+    assert isinstance(judge(Upgrade({"model": "m"}, {}, protocols), "sk-right"), Turned)
 
 
 def test_an_unknown_call_is_refused_by_http(run: Run) -> None:

@@ -149,6 +149,18 @@ def test_what_may_be_said(members: dict[str, Any]) -> None:
         ({"tools": [{"type": "function"}]}, "missing_required_parameter", "tools[0].name"),
         ({"tools": [{**FUNCTION, "name": "f" * 65}]}, "string_above_max_length", "tools[0].name"),
         ({"tools": [{"type": "mcp"}]}, "missing_required_parameter", "tools[0].server_label"),
+        ({"tools": [{**MCP, "allowed_tools": 5}]}, "invalid_type", "tools[0].allowed_tools"),
+        ({"tools": [{**MCP, "allowed_tools": [7]}]}, "invalid_type", "tools[0].allowed_tools"),
+        (
+            {"tools": [{**MCP, "allowed_tools": {"tool_names": 7}}]},
+            "invalid_type",
+            "tools[0].allowed_tools.tool_names",
+        ),
+        (
+            {"tools": [{**MCP, "allowed_tools": {"read_only": "yes"}}]},
+            "invalid_type",
+            "tools[0].allowed_tools.read_only",
+        ),
         ({"tools": [MCP, MCP]}, "invalid_value", "tools[1].server_label"),
         ({"tools": [{**MCP, "connector_id": "c"}]}, "invalid_value", "tools[0].server_url"),
         ({"tools": [{**FUNCTION, "parameters": "{}"}]}, "invalid_type", "tools[0].parameters"),

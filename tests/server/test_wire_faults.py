@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 import pytest
 
+from rejoinder.server.core import Terms
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import Server, serve
 from rejoinder.testing import Run
-from rejoinder.wire.client_events import ConversationItemRetrieve
+from rejoinder.wire.client_events import ConversationItemRetrieve, ResponseCancel
 from tests.server.raw_peer import CLOSE, PING, PONG, TEXT, RawPeer, conversing, raw_peer
 from tests.server.stream import DELTA
 
@@ -324,3 +325,51 @@ def test_a_server_is_left_in_a_second_though_a_client_reads_nothing(run: Run) ->
         await server.sessions[0].wait_for(ConversationItemRetrieve, 4)
 
     meets(run, "frame-huge@created", look)
+
+
+def test_who_reads_no_pongs_is_kept_but_the_latest(run: Run) -> None:
+    async def look(server: Server, peer: RawPeer) -> None:
+        for number in range(100):
+            peer.write(PING, b"%d" % number)
+        peer.say("response.cancel")
+        await server.sessions[0].wait_for(ResponseCancel)
+        while (frame := await peer.frame()).opcode != PONG:
+            pass
+        assert frame.data == b"99"
+
+    meets(run, "frame-huge@created", look)
+
+
+# -- who never leaves --
+
+
+@pytest.mark.parametrize("name", ["half-open", "stops-reading", "slow-loris-1"])
+def test_no_connection_outlives_its_session_for_long(run: Run, name: str) -> None:
+    async def exchange() -> None:
+        loop = asyncio.get_running_loop()
+        terms = Terms(lifetime=60.0)
+        async with serve(faults=[f"{name}@opened"], terms=terms, max_sessions=1) as server:
+            began = loop.time()
+            async with raw_peer(server) as peer:
+                await peer.upgrade()
+                await peer.event()
+            await server.sessions[0].wait_closed()
+            assert loop.time() - began < 75
+            async with conversing(server) as other:
+                await other.until("response.done")
+
+    run(exchange())
+
+
+def test_nor_does_that_of_a_client_that_reads_nothing(run: Run) -> None:
+    async def exchange() -> None:
+        terms = Terms(lifetime=60.0)
+        faults = ["frame-huge@created"]
+        async with (
+            serve(SCRIPT, faults=faults, terms=terms) as server,
+            conversing(server),
+        ):
+            await server.sessions[0].wait_closed()
+            assert asyncio.get_running_loop().time() < 1075
+
+    run(exchange())

@@ -31,6 +31,11 @@ class Command:
         self.first: list[str] = []
         self.url = ""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").removesuffix("/v1").split(":")
+        return host, int(port)
+
     async def begin(self) -> None:
         while not self.first or "openai" not in self.first[-1]:
             self.first.append(await self.line())
@@ -55,22 +60,26 @@ class Command:
         """Its exit code, and what it still had to say on either stream."""
         self.tell(number)
         out, err = await self._process.communicate()
-        return await self._process.wait(), out.decode(), err.decode()
+        return await self._process.wait(), (out or b"").decode(), err.decode()
 
 
 @contextlib.asynccontextmanager
-async def command(*words: str, **environment: str) -> AsyncIterator[Command]:
+async def command(
+    *words: str, stdout: int = asyncio.subprocess.PIPE, **environment: str
+) -> AsyncIterator[Command]:
+    """With a ``stdout`` of one's own, what it says first is left to be read there."""
     process = await asyncio.create_subprocess_exec(
         *REJOINDER,
         *words,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
     )
     try:
         async with asyncio.timeout(60):
             running = Command(process)
-            await running.begin()
+            if stdout == asyncio.subprocess.PIPE:
+                await running.begin()
             yield running
     finally:
         if process.returncode is None:
@@ -134,21 +143,22 @@ def test_either_signal_ends_it_well(number: int) -> None:
 def test_a_second_signal_ends_it_at_once() -> None:
     async def main() -> None:
         async with command() as served:
-            host, port = served.url.removeprefix("http://").removesuffix("/v1").split(":")
-            reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(
-                b"GET /v1/realtime?model=m HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            unfinished, waiting = await asyncio.open_connection(*served.address)
+            waiting.write(
+                b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+                b"Authorization: Bearer any\r\nExpect: 100-continue\r\n\r\n"
             )
-            await reader.readuntil(b"session.created")  # and then never answers a close frame
-            served.tell(signal.SIGINT)
-            await reader.readuntil(b"server shutdown")
+            await unfinished.readuntil(b"100 Continue")  # for the rest, the end waits a second
+            async with connected(served.url) as client:
+                served.tell(signal.SIGINT)
+                async for _ in client:
+                    pass
+                assert client.close_code == 1001
             code, out, err = await served.end(signal.SIGINT)
             assert (code, err) == (130, "")
             assert "Closed." not in out
-            writer.close()
-            await writer.wait_closed()
+            waiting.close()
+            await waiting.wait_closed()
 
     asyncio.run(main())
 
@@ -167,6 +177,61 @@ def test_a_key_is_asked_for_and_never_shown() -> None:
             code, out, err = await served.end()
             assert "sk-" not in "".join([*served.first, *rows, out, err])
             assert code == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("line", "headers"),
+    [
+        (b"GET /v1/realtime?model=\xff&api-key=sk-secret HTTP/1.1", b""),
+        (b"GET /v1/realtime HTTP/1.1", b"Authorization: Bearer sk-secret\x01\r\n"),
+        (b"\x16\x03\x01 sk-secret", b""),
+    ],
+)
+def test_what_is_not_http_is_a_row_without_a_word_of_it(line: bytes, headers: bytes) -> None:
+    async def main() -> None:
+        async with command() as served:
+            reader, writer = await asyncio.open_connection(*served.address)
+            writer.write(line + b"\r\nHost: x\r\n" + headers + b"\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+            writer.close()
+            await writer.wait_closed()
+            row = await served.line()
+            assert row.endswith("== turned away  400  not HTTP")
+            code, out, err = await served.end()
+            assert (code, out, err) == (0, "Closed.\n", "")
+
+    asyncio.run(main())
+
+
+def test_nobody_who_reads_what_it_shows_holds_it_up() -> None:
+    async def main() -> None:
+        read, write = os.pipe()
+        async with command(stdout=write) as served:
+            os.close(write)
+            first = os.read(read, 4096).decode()  # and nobody reads the rest
+            async with connected(first.split()[3].rstrip(";")) as client:
+                for _ in range(2000):
+                    await client.send_str("no event")
+                    while (await client.receive_json())["type"] != "error":
+                        pass
+                assert await served.end() == (0, "", "")
+        os.close(read)
+
+    asyncio.run(main())
+
+
+def test_a_terminal_that_is_not_utf8_gets_what_it_can_show() -> None:
+    async def main() -> None:
+        async with command(str(SHOP), PYTHONIOENCODING="ascii") as served:
+            async with connected(served.url) as client:
+                await client.send_json({"type": "no-such-\u00e9v\u00e9nement"})
+                assert (await reply(client))["type"] == "response.done"
+            rows = await served.until("closed")
+            assert any("no-such-\\xe9v\\xe9nement" in row for row in rows)
+            code, _, err = await served.end()
+            assert (code, err) == (0, "")
 
     asyncio.run(main())
 
@@ -215,12 +280,13 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["gone.yaml"], "gone.yaml:1: cannot be read: No such file or directory"),
+        (["gone.yaml"], "gone.yaml: cannot be read: No such file or directory"),
         (["--fault", "mischief"], "no such fault: 'mischief'"),
         (["--fault", "abort@nowhere"], "no such point: 'nowhere'"),
         (["--host", "192.0.2.1", "--port", "0"], "cannot listen on --host 192.0.2.1: "),
         (["--key", ""], "--key is empty; leave it out to let any key in"),
         (["--max-session-seconds", "inf"], "--max-session-seconds must be a number of seconds"),
+        (["--max-session-seconds", "1e300"], "--max-session-seconds must be"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(words: list[str], why: str) -> None:

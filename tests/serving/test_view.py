@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from rejoinder.server import reading
-from rejoinder.server.effects import Abort, Effect, Hangup, Ping, Send, SendRaw
+from rejoinder.server.effects import Abort, Effect, Framing, Hangup, Ping, Send, SendFramed, SendRaw
 from rejoinder.server.sights import Heard, Joined, Left, Refused, Sight, Struck, Told
 from rejoinder.serving.view import Row, View, drawn
 from rejoinder.wire import client_events as client
@@ -82,6 +82,10 @@ SESSION = {"id": "sess_1", "model": "gpt-realtime", "audio": {"input": {"turn_de
         (Told(Hangup(1001, "server shutdown")), "-> (close)|1001  server shutdown"),
         (Told(Abort()), "-> (connection torn)|no close frame"),
         (Told(SendRaw(b"\x00\x01")), "-> (binary frame)|2 bytes"),
+        (
+            Told(SendFramed(events.InputAudioBufferCleared(), Framing.HALF)),
+            "-> input_audio_buffer.cleared|(half of a frame)",
+        ),
         (Told(SendRaw('{"type":"x"}')), '-> x|{"type":"x"}'),
         (Told(SendRaw('{"type":7}')), '-> (raw frame)|{"type":7}'),
         (Told(SendRaw("[1]")), "-> (raw frame)|[1]"),

@@ -38,7 +38,7 @@ EVENTS: dict[str, frozenset[str]] = {
 }
 """Every type of event that the server may send, with its members."""
 
-_POINT = re.compile(r"((?P<place>before|instead)-)?(?P<event>[a-z_.*-]+)(:(?P<nth>\d+))?")
+_POINT = re.compile(r"((?P<place>before|instead)-)?(?P<event>[a-z_.*-]+)(:(?P<nth>\d{1,9}))?")
 
 
 class Point(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ from rejoinder.wire.response import ErrorBody
 DELTA_MS = 100
 _WORD_SECONDS = 0.01
 _SECONDS_PER_CHARACTER = 0.06
+_LONGEST_HUM = 60.0
+"""Seconds, unless the script itself says how long: a plan is held in memory whole."""
 _ARGUMENT_PIECE = 12
 
 
@@ -155,4 +157,5 @@ def split_words(text: str) -> list[str]:
 def _audio(line: Speech) -> bytes:
     if line.audio is not None:
         return line.audio
-    return tone(line.lasting or len(line.transcript) * _SECONDS_PER_CHARACTER)
+    as_words = min(len(line.transcript) * _SECONDS_PER_CHARACTER, _LONGEST_HUM)
+    return tone(line.lasting or as_words)

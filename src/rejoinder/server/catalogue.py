@@ -42,7 +42,8 @@ _HANDSHAKE = "handshake"
 """The point of all of these, for those who say it."""
 
 
-_DECIMAL = r"\d+(\.\d+)?"
+_WHOLE = r"\d{1,9}"
+_DECIMAL = rf"{_WHOLE}(\.{_WHOLE})?"
 
 
 class _Family(NamedTuple):
@@ -52,7 +53,7 @@ class _Family(NamedTuple):
     where: str
     says: str
     make: Callable[[str, str], AnyFault]
-    number: str = r"\d+"
+    number: str = _WHOLE
 
     @property
     def stem(self) -> str:
@@ -101,7 +102,7 @@ _FAMILIES = (
     ),
 )
 
-_AIM = re.compile(r"(?P<name>[a-z0-9._-]+)(@(?P<point>[^@#]+))?(#(?P<number>\d+))?")
+_AIM = re.compile(r"(?P<name>[a-z0-9._-]+)(@(?P<point>[^@#]+))?(#(?P<number>\d{1,9}))?")
 
 
 class Described(NamedTuple):

@@ -91,6 +91,7 @@ class Conversation:
     def __init__(self, conversation_id: str) -> None:
         self.id = conversation_id
         self._entries: list[Entry] = []
+        self._by_id: dict[str, Entry] = {}
 
     def created(self) -> ServerEvent:
         """What tells its id."""
@@ -106,11 +107,11 @@ class Conversation:
 
     def find(self, item_id: str) -> Entry | None:
         """The entry of this item, or None."""
-        return next((entry for entry in self._entries if entry.item_id == item_id), None)
+        return self._by_id.get(item_id)
 
     def holds(self, item_id: str) -> bool:
         """Whether there is an item of this id."""
-        return self.find(item_id) is not None
+        return item_id in self._by_id
 
     def get(self, item_id: str, verb: str) -> Entry:
         """The entry of this item; raises the `Refusal` that fits ``verb`` when there is none."""
@@ -127,6 +128,7 @@ class Conversation:
         """
         at = self._position(after)
         self._entries.insert(at, entry)
+        self._by_id.setdefault(entry.item_id, entry)
         return self._entries[at - 1].item_id if at else None
 
     def before(self, entry: Entry) -> str | None:
@@ -137,6 +139,11 @@ class Conversation:
     def remove(self, item_id: str) -> None:
         """Deletes the item; raises `Refusal` when there is none."""
         self._entries.remove(self.get(item_id, "delete"))
+        del self._by_id[item_id]
+        # A client may have given an item the id that was reserved for the words being spoken.
+        twins = [entry for entry in self._entries if entry.item_id == item_id]
+        if twins:
+            self._by_id[item_id] = twins[0]
 
     def has_assistant_audio(self) -> bool:
         """Whether the model has spoken here; its voice is fixed from then on."""

@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
+from rejoinder.errors import ConfigurationError
 from rejoinder.server import inputs, refusals
 from rejoinder.server.agenda import Agenda
 from rejoinder.server.conversation import Conversation
@@ -30,6 +31,11 @@ from rejoinder.wire.server_events import ServerEvent
 
 EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
+LEAST = {"lifetime": 0.001, "ping": 0.1, "transcribing": 0.0, "listing": 0.0}
+"""Seconds: with less than these, the members of `Terms`, a session would do nothing else."""
+MOST = 1e9
+"""Seconds: 31 years, for all of them. An expiry far beyond it is no number of JSON."""
+
 EarMaker: TypeAlias = Callable[[int, Json, int], Ear]
 """Makes an ear from a sample rate (Hz), a turn detection object and where its clock stands (ms)."""
 
@@ -43,7 +49,7 @@ Edit: TypeAlias = (
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a connection was granted, in seconds.
+    """What a connection was granted, in seconds: from `LEAST` to `MOST`, or `ConfigurationError`.
 
     ``kind``: ``realtime`` or ``transcription``. ``epoch``: what must be added to the core's clock to get
     seconds since 1970. ``transcribing``: how long a transcript takes; ``listing``: an MCP server's list. ``names_conversation``: with a
@@ -58,6 +64,13 @@ class Terms(msgspec.Struct, frozen=True):
     transcribing: float = 0.1
     listing: float = 0.1
     names_conversation: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigurationError` for what is less than `LEAST`, or more than `MOST`."""
+        for name, least in LEAST.items():
+            seconds = getattr(self, name)
+            if not least <= seconds <= MOST:
+                raise ConfigurationError(f"{name} {seconds:g}: say {least:g} to {MOST:g} seconds")
 
 
 class Session:

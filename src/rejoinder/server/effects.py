@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TypeAlias
 
 import msgspec
@@ -17,9 +18,27 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class SendRaw(msgspec.Struct, frozen=True):
-    """A frame as it is: ``str`` goes out as text, ``bytes`` as binary. Only faults do this."""
+    """A frame as it is: ``str`` goes out as text, ``bytes`` as binary. Only faults do this.
+
+    To a client of the older shape, text that is an event of today goes out under the older name.
+    """
 
     frame: str | bytes
+
+
+class Framing(Enum):
+    """In which other frames a server event may come."""
+
+    BINARY = "binary"
+    FRAGMENTS = "fragments"
+    HALF = "half of a frame"
+
+
+class SendFramed(msgspec.Struct, frozen=True):
+    """A server event in a frame that it should not have. Only faults do this."""
+
+    event: ServerEvent
+    framing: Framing
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -84,6 +103,7 @@ class GoDown(msgspec.Struct, frozen=True):
 Effect: TypeAlias = (
     Send
     | SendRaw
+    | SendFramed
     | Ping
     | Hangup
     | Abort

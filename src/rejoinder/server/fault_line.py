@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
@@ -17,70 +17,29 @@ from rejoinder.server.faults import (
     Scene,
     Then,
     item_id_of,
-    response_id_of,
     type_of,
 )
 from rejoinder.server.handshake_faults import AnyFault, Door, HandshakeFault, Step
 from rejoinder.server.inputs import Forget, Hold
 from rejoinder.server.sights import Struck
+from rejoinder.server.tracks import Marks, Tracks
 from rejoinder.wire import server_events as events
-from rejoinder.wire.response import ResponseObject
 
 HANDSHAKE = "handshake"
 _MOST_STRUCK = 1000
 
 
-class Track:
-    """What is known of one response by what the server has said of it."""
-
-    def __init__(self, response: ResponseObject, cause: str | None) -> None:
-        self.response = response
-        self.cause = cause
-        self.item_ids: list[str] = []
-
-
-class Tracks:
-    """Every response so far, and which items are whose."""
-
-    def __init__(self) -> None:
-        self._tracks: dict[str, Track] = {}
-        self._owners: dict[str, str] = {}
-
-    def note(self, send: Send) -> None:
-        """Remembers what an event of the server tells of a response."""
-        event = send.event
-        if isinstance(event, events.ResponseCreated):
-            self._tracks[event.response.id or ""] = Track(event.response, send.cause)
-            return
-        response_id, item_id = self.owner(send), item_id_of(event)
-        track = self._tracks.get(response_id or "")
-        if track is not None and item_id and item_id not in track.item_ids:
-            self._owners[item_id] = response_id or ""
-            track.item_ids.append(item_id)
-
-    def owner(self, send: Send) -> str | None:
-        """The response that an event belongs to."""
-        return response_id_of(send.event) or self._owners.get(item_id_of(send.event) or "")
-
-    def scene(self, send: Send) -> Scene:
-        """What a fault sees that strikes here."""
-        track = self._tracks.get(self.owner(send) or "") or Track(ResponseObject(), send.cause)
-        return Scene(send, track.response, track.cause, tuple(track.item_ids))
-
-
 class Armed:
-    """A fault, what it counts and what it holds back. Events go in, acts come out.
+    """A fault, and what it counts over all connections. Events go in, acts come out.
 
-    It strikes each response that it is meant for as its point says.
+    It strikes each response that it is meant for as its point says. What it has to do with one
+    connection is in the `Tracks` of that.
     """
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self._created = 0
-        self._targets: set[str] = set()
-        self._hits: Counter[str] = Counter()
-        self._silent: set[str] = set()
-        self._kept: dict[str, Send] = {}
+        self._hits = 0  # outside of responses
         self._struck_at: list[str] = []
 
     def strikes(self) -> list[Struck]:
@@ -88,11 +47,11 @@ class Armed:
         struck, self._struck_at = self._struck_at, []
         return [Struck(self.fault.name, kind) for kind in struck]
 
-    def begin(self, response_id: str) -> None:
+    def begin(self, response_id: str, tracks: Tracks) -> None:
         """A response begins."""
         self._created += 1
         if self.fault.response in {0, self._created}:
-            self._targets.add(response_id)
+            tracks.marks(self).targets.add(response_id)
 
     def through(self, acts: Iterable[Act], tracks: Tracks) -> list[Act]:
         """What is left of acts that were done in one breath.
@@ -102,12 +61,13 @@ class Armed:
         out: list[Act] = []
         behind: list[Act] = []
         stalled: set[str] = set()  # what was said in the same breath is lost, the rest is not
+        silent = tracks.marks(self).silent
         for act in acts:
             if not isinstance(act, Send):
                 out.append(act)
                 continue
             owner, item_id = tracks.owner(act), item_id_of(act.event)
-            if not {owner, item_id}.isdisjoint(self._silent | stalled):
+            if not {owner, item_id}.isdisjoint(silent | stalled):
                 continue
             out += behind
             ahead, behind = self._struck(act, owner, tracks, stalled)
@@ -118,15 +78,16 @@ class Armed:
         self, send: Send, owner: str | None, tracks: Tracks, stalled: set[str]
     ) -> tuple[list[Act], list[Act]]:
         """What stands in the place of an event, and what comes behind it."""
-        kept = self._kept.pop(owner, None) if owner is not None else None
+        marks = tracks.marks(self)
+        kept = marks.kept.pop(owner, None) if owner is not None else None
         late: list[Act] = [] if kept is None else [kept]
-        if not self._strikes(send, owner):
+        if not self._strikes(send, owner, marks):
             return [send], late
         self._struck_at.append(type_of(send.event))
-        said = list(self._said(tracks.scene(send), owner))
+        said = list(self._said(tracks.scene(send), owner, marks))
         ended = self.fault.then is not Then.GOES_ON
         if ended:
-            said += self._end(owner, item_id_of(send.event), stalled)
+            said += self._end(owner, item_id_of(send.event), marks, stalled)
         match self.fault.point.place:
             case "after":
                 return [send], late + said
@@ -135,30 +96,37 @@ class Armed:
             case _:  # a response that ends before an event never has it
                 return said, late
 
-    def _strikes(self, send: Send, owner: str | None) -> bool:
+    def _strikes(self, send: Send, owner: str | None, marks: Marks) -> bool:
         """Counts an event and says whether the fault strikes here."""
         kind, members = type_of(send.event), frozenset(send.event.__struct_fields__)
         needs, point = self.fault.needs, self.fault.point
         if not fnmatchcase(kind, point.event) or not needs.met_by(kind, members):
             return False
-        if (owner is None and needs.response) or (owner is not None and owner not in self._targets):
+        if owner is None:
+            if needs.response:
+                return False
+            self._hits += 1
+            return point.nth in (0, self._hits)
+        if owner not in marks.targets:
             return False
-        self._hits[owner or ""] += 1
-        return point.nth in (0, self._hits[owner or ""])
+        marks.hits[owner] += 1
+        return point.nth in (0, marks.hits[owner])
 
-    def _said(self, scene: Scene, owner: str | None) -> Iterator[Act]:
+    def _said(self, scene: Scene, owner: str | None, marks: Marks) -> Iterator[Act]:
         for act in self.fault.strike(scene):
             if isinstance(act, AfterNext) and owner is not None:
-                self._kept[owner] = act.send
+                marks.kept[owner] = act.send
             else:
                 yield act.send if isinstance(act, AfterNext) else act
 
-    def _end(self, owner: str | None, item_id: str | None, stalled: set[str]) -> Iterator[Act]:
+    def _end(
+        self, owner: str | None, item_id: str | None, marks: Marks, stalled: set[str]
+    ) -> Iterator[Act]:
         """Silences the response, or the item where there is none."""
         if owner is None:
-            self._silent |= {item_id} if item_id else set()
+            marks.silent |= {item_id} if item_id else set()
             return
-        silenced = stalled if self.fault.then is Then.STALLS else self._silent
+        silenced = stalled if self.fault.then is Then.STALLS else marks.silent
         silenced.add(owner)
         yield Forget(owner) if self.fault.then is Then.DIES else Hold(owner)
 
@@ -174,7 +142,6 @@ class FaultLine:
     def __init__(self, faults: Iterable[AnyFault] = ()) -> None:
         self.struck: deque[Struck] = deque(maxlen=_MOST_STRUCK)
         self._armed: list[Armed] = []
-        self._tracks = Tracks()
         self._door = Door()
         for fault in faults:
             self.arm(fault)
@@ -192,29 +159,30 @@ class FaultLine:
         self.struck += (Struck(fault.name, HANDSHAKE) for fault in faults)
         return tuple(step for fault in faults for step in fault.steps)
 
-    def apply(self, effects: Iterable[Effect], passed: int = 0) -> list[Act]:
+    def apply(self, effects: Iterable[Effect], tracks: Tracks, passed: int = 0) -> list[Act]:
         """What goes out in place of ``effects``, the output of one step of the server.
 
-        ``passed``: so many faults have had their turn, as `Delay` says.
+        ``tracks``: those of the connection. ``passed``: so many faults have had their turn, as `Delay`
+        says.
         """
         acts: list[Act] = list(effects)
         if not passed:
-            self._note(acts)
+            self._note(acts, tracks)
         for number, armed in enumerate(self._armed[passed:], start=passed + 1):
-            acts = [_counted(act, number) for act in armed.through(acts, self._tracks)]
+            acts = [_counted(act, number) for act in armed.through(acts, tracks)]
             self.struck += armed.strikes()
         return acts
 
-    def _note(self, acts: list[Act]) -> None:
+    def _note(self, acts: list[Act], tracks: Tracks) -> None:
         if not self._armed:
             return
         for act in acts:
             if not isinstance(act, Send):
                 continue
-            self._tracks.note(act)
+            tracks.note(act)
             if isinstance(act.event, events.ResponseCreated):
                 for armed in self._armed:
-                    armed.begin(act.event.response.id or "")
+                    armed.begin(act.event.response.id or "", tracks)
 
 
 def _counted(act: Act, number: int) -> Act:

@@ -21,7 +21,8 @@ from rejoinder.wire.server_events import ServerEvent
 TEMPERATURE = 0.8
 """What is told until a client says another. The script's voice heeds it as little as the voice's name."""
 
-_UPDATES = {"realtime": "session.update", "transcription": "transcription_session.update"}
+UPDATES = {"realtime": "session.update", "transcription": "transcription_session.update"}
+"""What configures a session of each kind."""
 
 _HEARING = frozenset(
     "input_audio_format input_audio_transcription input_audio_noise_reduction turn_detection".split()
@@ -73,16 +74,16 @@ class Flat:
         name = _name(frame)
         if isinstance(frame, bytes) or name not in _HEARD:
             return reading.read(frame)
+        said: Json = {}
         try:
             said = msgspec.json.decode(frame)
-        except plain.REFUSALS:
-            return reading.read(frame)
-        try:
-            today = self._heard(name, said)
+            today = msgspec.json.encode(self._heard(name, said)).decode()
         except Refusal as refusal:
             event_id = said.get("event_id")
             return Unreadable(refusal, event_id if isinstance(event_id, str) else None)
-        return reading.read(msgspec.json.encode(today).decode())
+        except plain.REFUSALS:
+            return reading.read(frame)  # which says what is wrong with it
+        return reading.read(today)
 
     def told(self, event: ServerEvent) -> str | None:
         """The event under its older name and in its older shape; None for what had no name."""
@@ -95,16 +96,30 @@ class Flat:
             frame = msgspec.json.encode(self._older(name, told))
         return frame.decode()
 
+    def retold(self, frame: str) -> str:
+        """A fault's own text: an event of today, however broken, under its older name."""
+        name = _name(frame)
+        if name not in _NAMES and name not in _RESPONSES:
+            return frame
+        try:
+            told: Json = {**msgspec.json.decode(frame), "type": _NAMES.get(name, name)}
+        except plain.REFUSALS:
+            return frame  # it only looks like one
+        response = told.get("response")
+        if isinstance(response, dict) and "output" in response:
+            told["response"] = _response(response, self._temperature)
+        return msgspec.json.encode(told).decode()
+
     # -- heard --
 
     def _heard(self, name: str, said: Json) -> Json:
-        if name in _UPDATES.values():
+        if name in UPDATES.values():
             return self._update(name, said)
         return _HEARD[name](said)
 
     def _update(self, name: str, said: Json) -> Json:
-        if name != _UPDATES[self._kind]:
-            raise refusals.invalid_value("type", name, f"'{_UPDATES[self._kind]}'")
+        if name != UPDATES[self._kind]:
+            raise refusals.invalid_value("type", name, f"'{UPDATES[self._kind]}'")
         self._asked = None
         session = said.get("session")
         if not isinstance(session, dict):
@@ -122,7 +137,7 @@ class Flat:
         told["type"] = _NAMES.get(name, name)
         if name in _SESSION_NAMES:
             return self._session(name, told)
-        if name in ("response.created", "response.done"):
+        if name in _RESPONSES:
             told["response"] = _response(told["response"], self._temperature)
             return told
         return _TOLD.get(name, _same)(told)
@@ -140,6 +155,7 @@ class Flat:
         return {**told, "session": {**kept, "temperature": self._temperature}}
 
 
+_RESPONSES = ("response.created", "response.done")
 _SESSION_NAMES = ("session.created", "session.updated")
 _OWN = frozenset({"id", "object", "expires_at"})
 
@@ -229,6 +245,8 @@ def _item_heard(item: Any, path: str) -> Any:
 
 def _part_heard(part: Any, path: str, *, spoken: bool) -> Any:
     kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(kind, str):
+        return part
     if kind in _PARTS:
         raise refusals.invalid_value(f"{path}.type", kind, "'text'")
     today = next((new for new, old in _PARTS.items() if old == kind), None)
@@ -238,7 +256,7 @@ def _part_heard(part: Any, path: str, *, spoken: bool) -> Any:
 _HEARD: Mapping[str, Callable[[Json], Json]] = {
     "conversation.item.create": _create_item,
     "response.create": _create_response,
-    **dict.fromkeys(_UPDATES.values(), dict),
+    **dict.fromkeys(UPDATES.values(), dict),
 }
 
 
@@ -250,7 +268,7 @@ def _response(response: Json, temperature: float) -> Json:
     older["max_output_tokens"] = older.pop("max_response_output_tokens", None)
     older["output"] = [_item_told(item) for item in response["output"]]
     older["temperature"] = temperature
-    usage = response["usage"] or {}
+    usage = response.get("usage") or {}
     if "input_token_details" in usage:
         details = _without(usage["input_token_details"], "image_tokens", "cached_tokens_details")
         older["usage"] = {**usage, "input_token_details": details}
@@ -310,6 +328,5 @@ _TOLD: Mapping[str, Callable[[Json], Json]] = {
     "response.output_item.added": _with_item,
     "response.output_item.done": _with_item,
     "response.function_call_arguments.done": _nameless,
-    "response.created": _same,
-    "response.done": _same,
+    **dict.fromkeys(_RESPONSES, _same),
 }

@@ -9,6 +9,8 @@ BINARY = 0x2
 CLOSE = 0x8
 PING = 0x9
 PONG = 0xA
+FRAGMENTS = 16
+"""How many a fault makes of one frame."""
 _CONTINUED = 0x0
 _FINAL = 0x80
 

@@ -82,13 +82,16 @@ def judge(
 def key_trouble(upgrade: Upgrade, api_key: str | None) -> Turned | None:
     """Why this client's key will not do, or None."""
     given = key_of(upgrade)
-    if api_key is None or (
-        given is not None and hmac.compare_digest(given.encode(), api_key.encode())
-    ):
+    if api_key is None or (given is not None and _same(given, api_key)):
         return None
     if given is None:
         return _turned(None, "Missing bearer or basic authentication in header", 3000)
     return _turned("invalid_api_key", "Incorrect API key provided.", 3000)
+
+
+def _same(given: str, key: str) -> bool:
+    # Bytes that are no UTF-8 come as halves of surrogate pairs.
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), key.encode())
 
 
 def key_of(upgrade: Upgrade) -> str | None:

@@ -8,7 +8,7 @@ from rejoinder.server.engines import Ear, Mark
 
 LEAST_COMMIT_MS = 100
 MOST_BUFFERED = 64 * 1024 * 1024
-"""Bytes. A client that appends and never commits loses the oldest of its audio."""
+"""Bytes. A client that appends and never commits, or speaks without end, loses the oldest of its audio."""
 _LISTENING_BACK_MS = 31_000
 """What may still be asked for while nobody speaks: the padding of a turn, or an idle timeout."""
 
@@ -48,8 +48,8 @@ class InputAudio:
         whole = len(audio) - len(audio) % self.form.sample_bytes
         self._torn = audio[whole:]
         self._kept += audio[:whole]
+        self._forget_before(len(self._kept) - MOST_BUFFERED)
         if self._ear is None:
-            self._forget_before(len(self._kept) - MOST_BUFFERED)
             return []
         marks = self._ear.listen(samples(audio[:whole], self.form.type))
         if not marks and self.turn_id is None:

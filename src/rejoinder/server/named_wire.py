@@ -48,7 +48,7 @@ _ENDS: Rows = {
 
 _FRAGMENTED: Rows = {
     "frame-fragmented": (
-        f"an event in {wire_strikes.FRAGMENTS} fragments, which is harmless",
+        f"an event in {frames.FRAGMENTS} fragments, which is harmless",
         wire_strikes.fragmented,
     )
 }

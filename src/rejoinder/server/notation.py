@@ -5,8 +5,10 @@ A `Page` gathers what is wrong instead of raising, so that whoever wrote it lear
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import math
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -19,14 +21,24 @@ from rejoinder.errors import ConfigurationError
 
 _TAG = "tag:yaml.org,2002:"
 _NUMBERS = (f"{_TAG}int", f"{_TAG}float")
+_HALF = re.compile("[\ud800-\udfff]")
+_LONGEST = 60
+"""Characters of a value that are shown when it is wrong."""
 _NULL, _BOOL, _DATE = (f"{_TAG}{name}" for name in ("null", "bool", "timestamp"))
 
 
+def _without_colons(tag: str, pattern: re.Pattern[str]) -> tuple[str, re.Pattern[str]]:
+    """To YAML 1.1, ``1:30`` is ninety."""
+    if tag not in _NUMBERS:
+        return tag, pattern
+    return tag, re.compile(rf"(?![^:]*:){pattern.pattern}", pattern.flags)
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML without what makes a short file hard to read, or to send: aliases, tags, dates."""
+    """YAML without what makes a short file hard to read, or to send: aliases, tags, dates, sexagesimals."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class has it as a plain attribute, too
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
+        first: [_without_colons(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -36,7 +48,18 @@ class _Loader(yaml.SafeLoader):
             raise _Strange(event.start_mark, "aliases (*name): write out what it stands for")
         if getattr(event, "tag", None) is not None:
             raise _Strange(event.start_mark, f"tags ({event.tag}): leave it out")
+        half = _HALF.search(getattr(event, "value", ""))
+        if half is not None:
+            what = f"halves of characters ({half[0]!r}): write the whole one"
+            raise _Strange(event.start_mark, what)
         return super().compose_node(parent, index)
+
+
+_Loader.add_implicit_resolver(
+    f"{_TAG}float",  # to YAML 1.1, 1e3 is a word
+    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    [*"-+0123456789"],
+)
 
 
 class _Strange(Exception):
@@ -44,7 +67,7 @@ class _Strange(Exception):
 
     def __init__(self, mark: Any, what: str) -> None:
         super().__init__(f"a script has no {what}")
-        self.line: int = mark.line + 1
+        self.mark = mark
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -73,37 +96,48 @@ class Page:
     def __init__(self, name: str) -> None:
         self.name = name
         self._wrong: list[tuple[int, str]] = []
+        self._breaks: list[int] = []
 
     def wrong(self, line: int, why: str) -> None:
-        """Something in this line cannot be used."""
+        """Something in this line cannot be used; 0: in none of them, but in the file as such."""
         self._wrong.append((line, why))
 
     def finish(self) -> None:
         """Raises `ConfigurationError` when anything was wrong: one line each, as they stand in the file."""
         if self._wrong:
             told = dict.fromkeys(sorted(self._wrong, key=lambda one: one[0]))
-            raise ConfigurationError("\n".join(f"{self.name}:{line}: {why}" for line, why in told))
+            places = (f"{self.name}:{line}" if line else self.name for line, _ in told)
+            lines = (f"{place}: {why}" for place, (_, why) in zip(places, told, strict=True))
+            raise ConfigurationError("\n".join(lines))
 
     def root(self, text: str) -> Value | None:
         """All that the page says; None when it says nothing or is not YAML."""
+        self._breaks = [found.start() for found in re.finditer("\n", text)]
         try:
             node = yaml.compose(text, Loader=_Loader)
         except _Strange as error:
-            self.wrong(error.line, str(error))
+            self.wrong(self._line(error.mark), str(error))
         except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            line = self._line(error.problem_mark) if error.problem_mark else 1
             said = (said for said in (error.problem, error.context) if said)
             self.wrong(line, f"not YAML: {', '.join(said)}")
         except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
+            line = self._line_at(error.position)
             self.wrong(line, f"not YAML: the character {chr(error.character)!r} is not allowed")
         except RecursionError:
             self.wrong(1, "nested too deeply")
         else:
             if node is not None:
-                return Value("the file", node.start_mark.line + 1, node)
+                return Value("the file", self._line(node.start_mark), node)
             self.wrong(1, "the file is empty")
         return None
+
+    def _line(self, mark: Any) -> int:
+        return self._line_at(mark.index)
+
+    def _line_at(self, index: int) -> int:
+        """Lines as editors count them; YAML ends one at three more characters, within quotes, too."""
+        return bisect.bisect_left(self._breaks, index) + 1
 
     # -- what a value may be --
 
@@ -122,7 +156,7 @@ class Page:
             return {}
         found: dict[str, Value] = {}
         for key, node in value.node.value:
-            line = key.start_mark.line + 1
+            line = self._line(key.start_mark)
             if not isinstance(key, ScalarNode):
                 self.wrong(line, "a key must be a word")
             elif key.value in found:
@@ -135,7 +169,7 @@ class Page:
     def items(self, value: Value, item: str) -> list[Value]:
         """The items of a list; ``item`` says what each of them is."""
         if isinstance(value.node, SequenceNode):
-            return [Value(item, node.start_mark.line + 1, node) for node in value.node.value]
+            return [Value(item, self._line(node.start_mark), node) for node in value.node.value]
         self._not(value, "a list")
         return []
 
@@ -146,13 +180,17 @@ class Page:
         self._not(value, "text")
         return ""
 
-    def number(self, value: Value, *, least: float = 0.0, above: bool = False) -> float:
-        """A number, at least (or ``above``) ``least``."""
-        if value.node.tag in _NUMBERS:
-            number = float(self.data(value) or 0)
-            if math.isfinite(number) and (number > least or (number == least and not above)):
-                return number
-        self._not(value, f"a number {'above' if above else 'of at least'} {least:g}")
+    def number(
+        self, value: Value, *, least: float = 0.0, above: bool = False, most: float = 1e9
+    ) -> float:
+        """A number, at least (or ``above``) ``least``, at most ``most``."""
+        number = _number(value.node) if value.node.tag in _NUMBERS else math.nan
+        if not math.isfinite(number) or number < least or (number == least and above):
+            self._not(value, f"a number {'above' if above else 'of at least'} {least:g}")
+        elif number > most:
+            self._not(value, f"a number of at most {most:g}")
+        else:
+            return number
         return least
 
     def flag(self, value: Value) -> bool:
@@ -168,10 +206,7 @@ class Page:
             return {name: self.data(member) for name, member in self.pairs(value).items()}
         if value.is_list:
             return [self.data(item) for item in self.items(value, value.name)]
-        try:
-            data = SafeConstructor().construct_object(value.node)
-        except ValueError:
-            data = math.nan
+        data = _constructed(value.node)
         if isinstance(data, float) and not math.isfinite(data):
             self._not(value, "something that JSON can say")
             return None
@@ -190,7 +225,26 @@ def _described(value: Value) -> str:
         return "a list"
     if value.is_mapping:
         return "a mapping"
-    return "nothing" if value.is_null else f"{value.node.value!r}"
+    return "nothing" if value.is_null else _short(value.node.value)
+
+
+def _short(words: str) -> str:
+    return repr(words) if len(words) <= _LONGEST else f"{words[:_LONGEST]!r}..."
+
+
+def _constructed(node: Node) -> Any:
+    """What a scalar stands for; NaN for what YAML takes for a number and Python does not."""
+    try:
+        return SafeConstructor().construct_object(node)
+    except ValueError:
+        return math.nan
+
+
+def _number(node: Node) -> float:
+    try:
+        return float(_constructed(node))
+    except OverflowError:
+        return math.inf
 
 
 def _meant(name: str, known: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from rejoinder.server.effects import Effect, Ending
 from rejoinder.server.fault_line import FaultLine
 from rejoinder.server.faults import Act, Delay
 from rejoinder.server.inputs import Expire, Forget, Hold, Input, Opened, Pause, Received, Tick
+from rejoinder.server.tracks import Tracks
 
 
 class Peer:
@@ -19,6 +20,7 @@ class Peer:
     def __init__(self, session: Session, line: FaultLine) -> None:
         self.session = session
         self._line = line
+        self._tracks = Tracks()
         self._late: list[tuple[float, int, Delay]] = []
         self._order = count()
         self._over = False
@@ -39,8 +41,8 @@ class Peer:
             return []
         out: list[Effect] = []
         for late in self._overdue(now):
-            self._carry(now, self._line.apply([late.effect], late.passed), out)
-        self._carry(now, self._line.apply(self.session.step(now, given)), out)
+            self._carry(now, self._line.apply([late.effect], self._tracks, late.passed), out)
+        self._carry(now, self._line.apply(self.session.step(now, given), self._tracks), out)
         return self.to_the_end(out)
 
     def to_the_end(self, effects: Iterable[Effect]) -> list[Effect]:
@@ -65,7 +67,7 @@ class Peer:
             follow: list[Effect] = []
             for act in acts:
                 follow += self._do(now, act, out)
-            acts = self._line.apply(follow)
+            acts = self._line.apply(follow, self._tracks)
 
     def _do(self, now: float, act: Act, out: list[Effect]) -> list[Effect]:
         match act:

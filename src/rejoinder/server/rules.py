@@ -72,6 +72,16 @@ def a_text(path: str, value: Any) -> None:
         raise refusals.invalid_type(path, "expected a string")
 
 
+def a_flag(path: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise refusals.invalid_type(path, "expected a boolean")
+
+
+def texts(path: str, value: Any) -> None:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise refusals.invalid_type(path, "expected an array of strings")
+
+
 def members(needed: Mapping[str, Rule], **optional: Rule) -> Rule:
     """An object of these members and no other; ``null`` stands for absent."""
     known = {**needed, **optional}
@@ -249,6 +259,16 @@ def _mcp(path: str, tool: Json, labels: list[Any], known: Collection[str]) -> No
     if not ways and label not in known:
         raise refusals.missing(f"{path}.server_url")
     _mcp_key(path, tool)
+    if tool.get("allowed_tools") is not None:
+        _allowed_tools(f"{path}.allowed_tools", tool["allowed_tools"])
+
+
+def _allowed_tools(path: str, value: Any) -> None:
+    """Names, or an object with them."""
+    if isinstance(value, list):
+        texts(path, value)
+    else:
+        members({}, tool_names=texts, read_only=a_flag)(path, value)
 
 
 def _mcp_key(path: str, tool: Json) -> None:

@@ -24,13 +24,16 @@ from rejoinder.wire.response import ErrorBody
 PACE = 10.0
 """How much faster than it plays audio is sent unless a line says otherwise."""
 
+_MOST_ECHOED = 200
+"""Characters: a client that types a book is not told all of it."""
+
 
 class Speech(msgspec.Struct, frozen=True):
     """A spoken line. In a response of modality ``text`` its transcript is written instead.
 
-    ``audio``: 24 kHz mono PCM16; None hums for as long as the words would take. ``pace``: how much
-    faster than it plays it is sent; 1 is real time. ``lasting``: seconds of humming, if not as long
-    as the words.
+    ``audio``: 24 kHz mono PCM16; None hums for as long as the words would take, a minute at most.
+    ``pace``: how much faster than it plays it is sent; 1 is real time. ``lasting``: seconds of humming,
+    if not as long as the words.
     """
 
     transcript: str
@@ -211,7 +214,11 @@ def after_approval(*, approve: bool = True) -> Condition:
 def _echo(prompt: Prompt) -> Reply:
     if prompt.kind == "tool":
         said = "; ".join(f"{name} says {output}" for name, output in prompt.tool_outputs.items())
-        return (Speech(f"{said}."),)
+        return (Speech(f"{_shortened(said)}."),)
     if prompt.text:
-        return (Speech(f"You said: {prompt.text}"),)
+        return (Speech(f"You said: {_shortened(prompt.text)}"),)
     return (Speech("Hello, how can I help?"),)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_ECHOED else f"{text[:_MOST_ECHOED]}…"

@@ -16,6 +16,8 @@ import msgspec
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.catalogue import fault
+from rejoinder.server.conversation import MAX_ID_LENGTH
+from rejoinder.server.core import LEAST, MOST
 from rejoinder.server.handshake_faults import AnyFault
 from rejoinder.server.notation import Page, Value
 from rejoinder.server.script import PACE, Call, Pause, Refuse, Stop, Text
@@ -31,6 +33,8 @@ from rejoinder.server.script_plan import (
 from rejoinder.wire.response import ErrorBody
 
 THINKING = 0.05
+_LONGEST_LINE = 3600.0
+"""Seconds of humming, all of which are in memory at once."""
 
 _CONDITIONS = ("user", "after", "output", "instructions", "metadata", "out_of_band")
 _ANSWERS = ("says", "writes", "calls", "refuses", "does")
@@ -83,8 +87,7 @@ class _Reader:
         )
 
     def _seconds(self, value: Value) -> float:
-        """A lifetime or an interval of nought would never let anything happen; a delay may be nought."""
-        return self._page.number(value, above=value.name != "transcribing")
+        return self._page.number(value, least=LEAST[value.name], most=MOST)
 
     def _manner(self, given: Members, manner: _Manner) -> _Manner:
         changes: dict[str, Any] = {}
@@ -225,7 +228,9 @@ class _Reader:
 
     def _line(self, given: Members, manner: _Manner) -> Line:
         page = self._page
-        lasting = page.number(given["lasting"], above=True) if "lasting" in given else None
+        lasting = None
+        if "lasting" in given:
+            lasting = page.number(given["lasting"], above=True, most=_LONGEST_LINE)
         wav = page.text(given["wav"]) if "wav" in given else None
         says = given["says"]
         if lasting is not None and manner.voice != HUM:
@@ -235,7 +240,7 @@ class _Reader:
 
     def _call(self, given: Members) -> Call:
         page, calls = self._page, given["calls"]
-        call_id = page.text(given["call_id"]) if "call_id" in given else None
+        call_id = self._call_id(given["call_id"]) if "call_id" in given else None
         if not calls.is_mapping:
             return Call(page.text(calls), {}, call_id)
         pairs = list(page.pairs(calls).items())
@@ -244,6 +249,14 @@ class _Reader:
             page.wrong(calls.line, why)
         name, arguments = pairs[0] if pairs else ("", calls)
         return Call(name, self._arguments(arguments), call_id)
+
+    def _call_id(self, value: Value) -> str:
+        """The client names it in its output, and no longer id is taken from a client."""
+        call_id = self._page.text(value)
+        if len(call_id) > MAX_ID_LENGTH:
+            why = f"'call_id' must be text of at most {MAX_ID_LENGTH} characters"
+            self._page.wrong(value.line, f"{why}, not of {len(call_id)}")
+        return call_id
 
     def _arguments(self, value: Value) -> dict[str, Any] | str:
         """An object, or, as text, the very words to send, JSON or not."""

@@ -21,8 +21,8 @@ import msgspec
 from aiohttp import web
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server import handshake
-from rejoinder.server.client_secrets import PATH
+from rejoinder.server import flat_secrets, handshake
+from rejoinder.server.client_secrets import LARGEST_REQUEST, PATH
 from rejoinder.server.core import EarMaker, Terms
 from rejoinder.server.ears import ear_maker
 from rejoinder.server.fault_line import FaultLine
@@ -33,9 +33,13 @@ from rejoinder.server.shell.host import Guests, Server, Service
 from rejoinder.server.shell.listener import Listener
 from rejoinder.server.shell.outlet import GOODBYE_SECONDS
 from rejoinder.server.shell.script_files import load
+from rejoinder.server.shell.watched import harmless
 from rejoinder.server.sights import Watch, nobody
 
 __all__ = ["AnyScript", "Server", "serve"]
+
+_IDLE_SECONDS = 60.0
+"""How long a connection may stand there without a request: its first one, or another."""
 
 AnyScript: TypeAlias = Script | ScriptFile | str | os.PathLike[str] | None
 """A script in Python, the path of a script file, or what `load` has made of one. None: it echoes."""
@@ -63,7 +67,8 @@ async def serve(
     - ``faults``: `Fault`, `HandshakeFault` or text (`catalogue.fault`), in the order in which they act.
     - ``port``: 0 takes a free one.
     - ``api_key``: the only key that is let in, and with it client secrets got by
-      ``POST {url}/realtime/client_secrets``. Without it any key will do.
+      ``POST {url}/realtime/client_secrets`` (64 KiB at most, 1000 good at a time); in the older shape by
+      ``/sessions`` or ``/transcription_sessions``. Without it any key will do.
     - ``ear``: how the user's speech is detected: ``energy``, by loudness; ``speech``, by a model (with the
       ``livekit`` extra); or one of your own.
     - ``dialect``: ``auto`` speaks the older flat shape with who asks for it, ``flat`` with everybody,
@@ -82,10 +87,10 @@ async def serve(
     epoch = time.time() - asyncio.get_running_loop().time()
     granted = msgspec.structs.replace(terms or file.terms, epoch=epoch)
     service = Service(file.script, ear_maker(ear), api_key, granted, dialect)
-    server = Server(service, FaultLine(), Guests(max_sessions, remember, watch))
+    server = Server(service, FaultLine(), Guests(max_sessions, remember, harmless(watch)))
     for one in (*file.faults, *faults):
         server.arm(one)
-    async with _running(server, host, port):
+    async with _running(server, host, port, older=dialect != "ga"):
         yield server
     for session in server.sessions:
         if session.failure is not None:
@@ -93,12 +98,18 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def _running(server: Server, host: str, port: int) -> AsyncIterator[None]:
-    app = web.Application()
+async def _running(server: Server, host: str, port: int, *, older: bool) -> AsyncIterator[None]:
+    app = web.Application(client_max_size=LARGEST_REQUEST)
     app.add_routes([web.get(path, server.answer) for path in handshake.PATHS])
-    app.add_routes([web.post(path + PATH, server.issue_secret) for path in handshake.PATHS])
+    for tail in (PATH, *(flat_secrets.PATHS if older else ())):
+        app.add_routes([web.post(path + tail, server.issue_secret) for path in handshake.PATHS])
     app.on_shutdown.append(server.hang_up)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=GOODBYE_SECONDS,
+        keepalive_timeout=_IDLE_SECONDS,
+    )
     await runner.setup()
     listener = Listener(cast(web.Server, runner.server))  # there since the set-up
     try:

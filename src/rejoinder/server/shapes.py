@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rejoinder.server import reading
+from rejoinder.server import frames, reading
+from rejoinder.server.effects import Effect, Framing, Send, SendBytes, SendFramed, SendRaw
 from rejoinder.server.reading import Accepted, Unreadable
 from rejoinder.wire import codec
 from rejoinder.wire.server_events import ServerEvent
@@ -23,6 +24,9 @@ class Shape(Protocol):
     def told(self, event: ServerEvent) -> str | None:
         """The event as the text of a frame; None when this shape has no word for it."""
 
+    def retold(self, frame: str) -> str:
+        """The text of a frame that a fault wrote in today's words, whatever it is."""
+
 
 class Nested:
     """Today's shape."""
@@ -32,3 +36,31 @@ class Nested:
 
     def told(self, event: ServerEvent) -> str | None:
         return codec.encode(event).decode()
+
+    def retold(self, frame: str) -> str:
+        return frame
+
+
+def shaped(effect: Effect, shape: Shape) -> Effect | None:
+    """The effect with whatever it says put into frames; None for what this shape has no word for."""
+    match effect:
+        case Send(event):
+            frame = shape.told(event)
+            return None if frame is None else SendRaw(frame)
+        case SendFramed(event, framing):
+            frame = shape.told(event)
+            return None if frame is None else _framed(frame, framing)
+        case SendRaw(str() as frame):
+            return SendRaw(shape.retold(frame))
+        case _:
+            return effect
+
+
+def _framed(frame: str, framing: Framing) -> Effect:
+    data = frame.encode()
+    if framing is Framing.BINARY:
+        return SendRaw(data)
+    if framing is Framing.FRAGMENTS:
+        return SendBytes(frames.fragments(frames.TEXT, data, frames.FRAGMENTS))
+    whole = frames.frame(frames.TEXT, data)
+    return SendBytes(whole[: len(whole) // 2])

@@ -58,7 +58,10 @@ class Left(msgspec.Struct, frozen=True):
 Sight: TypeAlias = Joined | Refused | Heard | Told | Struck | Left
 
 Watch: TypeAlias = Callable[[int, Sight], None]
-"""Takes the number of the connection (from 1; 0 was never let in) and what happened on it. May not raise."""
+"""Takes the number of the connection (from 1; 0 was never let in) and what happened on it.
+
+May not raise; if it does, no session suffers, and the logger ``rejoinder`` is told once.
+"""
 
 
 def nobody(_number: int, _sight: Sight) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from rejoinder.server.effects import Effect, Send, SendRaw
+from rejoinder.server.effects import Effect, Framing, Send, SendFramed, SendRaw
 from rejoinder.server.faults import Act, AfterNext, Delay, Scene, Strike
 from rejoinder.server.inputs import Pause
 from rejoinder.wire import codec
@@ -315,7 +315,7 @@ def under_another_type(scene: Scene) -> list[Act]:
 
 def binary(scene: Scene) -> list[Act]:
     """The event in a binary frame, as some proxies send it."""
-    return [SendRaw(codec.encode(scene.send.event))]
+    return [SendFramed(scene.send.event, Framing.BINARY)]
 
 
 def unintelligible(scene: Scene) -> list[Act]:

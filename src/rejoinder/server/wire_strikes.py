@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rejoinder.server import frames
-from rejoinder.server.effects import Cut, Hangup, SendBytes, StopReading, StopWriting
+from rejoinder.server.effects import (
+    Cut,
+    Framing,
+    Hangup,
+    SendBytes,
+    SendFramed,
+    StopReading,
+    StopWriting,
+)
 from rejoinder.server.faults import Act, AfterNext, Scene, Strike
 from rejoinder.server.strikes import emit, error_frame
-from rejoinder.wire import codec
 
-FRAGMENTS = 16
 _NOT_UTF8 = b'{"type":"response.novel","mood":"\xff\xfe\xc0"}'
 
 
@@ -26,19 +32,14 @@ half_open = emit(StopReading(), StopWriting())
 close_without_code = emit(SendBytes(frames.close()), Cut())
 
 
-def _event(scene: Scene) -> bytes:
-    return codec.encode(scene.send.event)
-
-
 def half(scene: Scene) -> list[Act]:
     """The first half of a frame with the event in it, and never the other."""
-    whole = frames.frame(frames.TEXT, _event(scene))
-    return [SendBytes(whole[: len(whole) // 2]), StopWriting()]
+    return [SendFramed(scene.send.event, Framing.HALF), StopWriting()]
 
 
 def fragmented(scene: Scene) -> list[Act]:
     """The event in many fragments."""
-    return [SendBytes(frames.fragments(frames.TEXT, _event(scene), FRAGMENTS))]
+    return [SendFramed(scene.send.event, Framing.FRAGMENTS)]
 
 
 def closing(code: int, reason: str = "fault") -> Strike:

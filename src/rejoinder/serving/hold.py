@@ -8,23 +8,20 @@ import errno
 import ipaddress
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import FrameType
 
 import msgspec
 from rich.console import Console
+from rich.text import Text
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.script import Script
 from rejoinder.server.script_plan import ScriptFile
 from rejoinder.server.serve import Server, serve
 from rejoinder.server.shell.script_files import load
-from rejoinder.server.sights import Sight
-from rejoinder.serving.view import Row, View, drawn
-
-_GLANCE = 0.25
-"""Seconds between two looks at what has been counted for long enough."""
+from rejoinder.serving.printer import Printer
+from rejoinder.serving.screen import Screen, complaints_on
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,55 +39,40 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     quiet: bool = False
 
 
-async def hold(wishes: Wishes, console: Console) -> None:
+async def hold(wishes: Wishes, console: Console) -> bool:
     """Serves until SIGINT or SIGTERM, then closes every connection with 1001; a second one ends at once.
+
+    Returns whether all there was to show could be shown. When not, a thread is still stuck in the console,
+    and the interpreter would wait for it at its own end.
 
     Raises `ConfigurationError` when it cannot begin: a wrong script, fault or address. Cancelling it closes
     everything, too.
     """
-    screen = _Screen(console, quiet=wishes.quiet)
-    with _asked_to_end() as asked:
-        async with _server(wishes, screen) as (server, file):
-            _announce(console, server, wishes, file)
-            await screen.show_until(asked)
-        screen.show(screen.view.end())
-        console.print("Closed.", highlight=False)
-
-
-class _Screen:
-    """Shows rows as they come."""
-
-    def __init__(self, console: Console, *, quiet: bool) -> None:
-        self.view = View()
-        self._console = console
-        self._quiet = quiet
-
-    def watch(self, number: int, sight: Sight) -> None:
-        if not self._quiet:
-            self.show(self.view.take(time.time(), number, sight))
-
-    def show(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            clock = time.strftime("%H:%M:%S", time.localtime(row.at))
-            text = drawn(row, f"{clock}.{int(row.at * 1000) % 1000:03}")
-            self._console.print(text, soft_wrap=True)
-
-    async def show_until(self, asked: asyncio.Event) -> None:
-        while not asked.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GLANCE):
-                    await asked.wait()
-            self.show(self.view.tick(time.time()))
+    printer = Printer(console)
+    screen = Screen(printer, quiet=wishes.quiet)
+    try:
+        with _asked_to_end() as asked, complaints_on(screen):
+            async with _server(wishes, screen) as (server, file):
+                _announce(printer, server, wishes, file)
+                await screen.show_until(asked)
+        screen.end()
+        printer.print(Text("Closed."))
+    finally:
+        shown = printer.end()
+    return shown
 
 
 @contextlib.contextmanager
 def _asked_to_end() -> Iterator[asyncio.Event]:
     """An event that is set by the first SIGINT or SIGTERM; the second ends the process on the spot."""
     asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    told = False
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        nonlocal told
+        if told:  # not the event: a loop that is stuck never sets it
             os._exit(128 + number)
+        told = True
         loop.call_soon_threadsafe(asked.set)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -102,7 +84,7 @@ def _asked_to_end() -> Iterator[asyncio.Event]:
 
 
 @contextlib.asynccontextmanager
-async def _server(wishes: Wishes, screen: _Screen) -> AsyncIterator[tuple[Server, ScriptFile]]:
+async def _server(wishes: Wishes, screen: Screen) -> AsyncIterator[tuple[Server, ScriptFile]]:
     file = await asyncio.to_thread(load, wishes.script) if wishes.script else ScriptFile(Script())
     terms = file.terms
     if wishes.max_session_seconds is not None:
@@ -137,7 +119,7 @@ def _why_not(error: OSError, wishes: Wishes) -> str:
     return f"cannot listen on --host {wishes.host}: {why}"
 
 
-def _announce(console: Console, server: Server, wishes: Wishes, file: ScriptFile) -> None:
+def _announce(printer: Printer, server: Server, wishes: Wishes, file: ScriptFile) -> None:
     """How to get here, before anything else is shown."""
     url = f"http{server.url.removeprefix('ws')}".replace("//0.0.0.0:", "//127.0.0.1:")
     url = url.replace("//[::]:", "//[::1]:")
@@ -152,10 +134,10 @@ def _announce(console: Console, server: Server, wishes: Wishes, file: ScriptFile
         f'  LiveKit    RealtimeModel(base_url="{url}", api_key="{key}")',
         f'  openai     AsyncOpenAI(base_url="{url}", api_key="{key}")',
     ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        printer.print(Text(line))
     if wishes.key is None and not is_loopback(wishes.host):
         warning = f"WARNING: {wishes.host} can be reached from other machines, and any key will do: use --key."
-        console.print(warning, style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+        printer.print(Text(warning, style="bold yellow"))
 
 
 def is_loopback(host: str) -> bool:

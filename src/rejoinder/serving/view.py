@@ -19,6 +19,7 @@ from rejoinder.server.effects import (
     Reset,
     Send,
     SendBytes,
+    SendFramed,
     SendRaw,
     SlowDown,
     StopReading,
@@ -172,6 +173,8 @@ def _told(effect: Effect) -> tuple[str, str]:
             return "(close)", joined(str(code), clean(reason))
         case Send(event):
             return name_of(event), gist_of(event)
+        case SendFramed(event, framing):
+            return name_of(event), joined(f"({framing.value})", gist_of(event))
         case SendBytes(data):
             return "(raw bytes)", f"{len(data)} bytes"
         case SlowDown(rate):

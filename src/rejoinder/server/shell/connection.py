@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from aiohttp import WSMsgType, web
 
-from rejoinder.server.effects import Effect, Hangup, Send, SendRaw
+from rejoinder.server.effects import Effect, Hangup
 from rejoinder.server.handshake_faults import Admit
 from rejoinder.server.inputs import Input, Opened, Received, Tick
-from rejoinder.server.shapes import Shape
+from rejoinder.server.shapes import Shape, shaped
 from rejoinder.server.shell.outlet import Outlet, Pong
 from rejoinder.server.shell.served import ServedSession
 from rejoinder.server.shell.sockets import Socket
 
 _NO_CODE = 1005
 """What a close frame without a code counts as (RFC 6455)."""
+_OUTLIVES_SECONDS = 10.0
+"""How long a connection may outlive its session: a fault may have stopped all that goes in or out."""
 
 
 class Connection:
@@ -41,15 +44,19 @@ class Connection:
     async def run(self, admit: Admit) -> None:
         """Serves until either side ends the connection. Cancelling this ends it, too.
 
-        Raises what a script or a fault of the user's raised.
+        Raises what a script, a fault or a watcher of the user's raised; that closes it with 1011.
         """
         writer = asyncio.create_task(self._outlet.write())
+        limit = self._session.core.terms.lifetime + _OUTLIVES_SECONDS
+        last = self._loop.call_later(limit, self._socket.abort)
         try:
-            self._carry_out(self._session.peer.to_the_end(admit.before))
-            self._step(Opened())
-            self._carry_out(self._session.peer.to_the_end(admit.after))
+            with self._guarded():
+                self._carry_out(self._session.peer.to_the_end(admit.before))
+                self._step(Opened())
+                self._carry_out(self._session.peer.to_the_end(admit.after))
             await self._read()
         finally:
+            last.cancel()
             if self._timer is not None:
                 self._timer.cancel()
             writer.cancel()
@@ -67,9 +74,7 @@ class Connection:
             message = await self._websocket.receive()
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    event = self._shape.read(message.data)
-                    self._session.note(event)
-                    self._step(Received(event))
+                    self._hear(message.data)
                 case WSMsgType.PING:
                     self._outlet.post(Pong(message.data))
                 case WSMsgType.PONG:
@@ -90,28 +95,35 @@ class Connection:
         else:
             await self._socket.until_lost()
 
+    def _hear(self, frame: str | bytes) -> None:
+        with self._guarded():
+            event = self._shape.read(frame)
+            self._session.note(event)
+            self._step(Received(event))
+
     def _step(self, given: Input) -> None:
-        try:
+        with self._guarded():
             effects = self._session.peer.step(self._loop.time(), given)
             self._session.note_strikes()
             self._carry_out(effects)
+            self._arm()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # noqa: BLE001 - a script's own: told at the end of the block
             self._session.failure = self._session.failure or error
             self._outlet.post(Hangup(1011, "the server failed"))
-            return
-        self._arm()
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if self._outlet.mute:
                 return
             self._session.note_effect(effect)
-            if isinstance(effect, Send):
-                frame = self._shape.told(effect.event)
-                if frame is None:
-                    continue
-                effect = SendRaw(frame)
-            self._outlet.post(effect)
+            told = shaped(effect, self._shape)
+            if told is not None:
+                self._outlet.post(told)
 
     def _arm(self) -> None:
         """The one timer, for the earliest deadline."""

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from rejoinder.server import handshake
+from rejoinder.server import flat_secrets, handshake
 from rejoinder.server.catalogue import fault
 from rejoinder.server.client_secrets import PREFIX, ClientSecrets
 from rejoinder.server.core import EarMaker, Session, Terms
@@ -21,6 +21,7 @@ from rejoinder.server.handshake import Admitted, Turned, Upgrade
 from rejoinder.server.handshake_faults import Admit, AnyFault, Respond, TurnAway
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.refusals import Refusal
+from rejoinder.server.rules import Json
 from rejoinder.server.script import Script
 from rejoinder.server.shapes import Nested
 from rejoinder.server.shell import entrance
@@ -37,6 +38,9 @@ from rejoinder.wire.session import SessionConfig
 
 LARGEST_FRAME = 21 * 1024 * 1024
 """Bytes: the largest append, in base64. A larger client frame closes the connection with 1009."""
+
+_PATIENCE_SECONDS = 10.0
+"""How long the body of a request may take."""
 
 _TORN = 1006
 
@@ -167,10 +171,19 @@ class Server:
             return _refused(401, trouble.error)
         value = PREFIX + secrets.token_hex(16)
         try:
-            reply = self._secrets.issue(value, self._now(), await request.read())
+            body = await _body(request)
+            reply = self._issued(request.path, value, body)
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response()  # gone meanwhile
         except Refusal as refusal:
             return _refused(400, refusal.body(None))
         return web.json_response(reply)
+
+    def _issued(self, path: str, value: str, body: bytes) -> Json:
+        for tail, kind in flat_secrets.PATHS.items():
+            if path.endswith(tail):
+                return flat_secrets.issue(self._secrets, kind, value, self._now(), body)
+        return self._secrets.issue(value, self._now(), body)
 
     # -- inside --
 
@@ -248,6 +261,17 @@ async def _upgraded(request: web.Request) -> web.WebSocketResponse:
     )
     await websocket.prepare(request)
     return websocket
+
+
+async def _body(request: web.Request) -> bytes:
+    """The whole body. Raises `ConnectionError` for a client that leaves or dawdles; that is cut off."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the request never ended") from None
 
 
 def _upgrade(request: web.Request) -> Upgrade:

@@ -71,9 +71,11 @@ class Outlet:
         self._wake = asyncio.Event()
 
     def post(self, effect: Outgoing) -> None:
-        """Takes an effect; events as `SendRaw`."""
+        """Takes an effect; events as `SendRaw`. Of pongs that wait only the latest is kept (RFC 6455, 5.5.3)."""
         if self.mute:
             return
+        if isinstance(effect, Pong) and self._outbox and isinstance(self._outbox[-1], Pong):
+            self._outbox.pop()
         if isinstance(effect, StopWriting | Cut):
             self.mute, self.answers_close = True, False
         if isinstance(effect, SendRaw):

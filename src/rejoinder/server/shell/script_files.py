@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -45,9 +46,10 @@ def load(path: str | os.PathLike[str]) -> ScriptFile:
 def _text(page: Page, file: Path) -> str:
     """Raises `ConfigurationError` when there is none."""
     try:
-        return file.read_text("utf-8-sig")
-    except OSError as error:
-        page.wrong(1, f"cannot be read: {error.strerror}")
+        text = _beginning(file).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return text.decode("utf-8-sig")
+    except Unsuitable as error:
+        page.wrong(0, str(error))
     except UnicodeDecodeError as error:
         page.wrong(error.object.count(b"\n", 0, error.start) + 1, "not text in UTF-8")
     page.finish()
@@ -59,7 +61,8 @@ def _sound(folder: Path, line: Line) -> bytes:
         try:
             return recorded(_bytes(folder / line.wav))
         except Unsuitable as error:
-            raise Unsuitable(f"{line.wav} {error}") from None
+            name = line.wav if line.wav.isprintable() else repr(line.wav)
+            raise Unsuitable(f"{name} {error}") from None
     try:
         return recorded(_spoken(line.words, line.voice.partition(":")[2]))
     except Unsuitable as error:
@@ -67,12 +70,32 @@ def _sound(folder: Path, line: Line) -> bytes:
 
 
 def _bytes(file: Path) -> bytes:
+    """Only a regular file has an end: a pipe may never say anything, a device never stop."""
     try:
-        if file.stat().st_size > _LARGEST_FILE:
-            raise Unsuitable(f"is larger than {_LARGEST_FILE >> 20} MiB")
-        return file.read_bytes()
-    except OSError as error:
-        raise Unsuitable(f"cannot be read: {error.strerror}") from None
+        regular = stat.S_ISREG(file.stat().st_mode)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from None
+    if not regular:
+        raise Unsuitable("is not a regular file")
+    return _beginning(file)
+
+
+def _beginning(file: Path) -> bytes:
+    """All that is in it, which may not be too much."""
+    try:
+        with file.open("rb") as opened:
+            read = opened.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from None
+    if len(read) > _LARGEST_FILE:
+        raise Unsuitable(f"is larger than {_LARGEST_FILE >> 20} MiB")
+    return read
+
+
+def _unreadable(error: OSError | ValueError) -> Unsuitable:
+    """A name that holds a NUL is a `ValueError`."""
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return Unsuitable(f"cannot be read: {why}")
 
 
 def _spoken(words: str, voice: str) -> bytes:
