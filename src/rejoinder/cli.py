@@ -149,7 +149,7 @@ def serve(
     Shows both directions as they happen. Ctrl-C or SIGTERM closes every connection and ends it with
     exit code 0. How scripts are written: docs/server.md.
     """
-    from rejoinder.server.catalogue import described
+    from rejoinder.server.faults.catalogue import described
     from rejoinder.serving.hold import Wishes, hold
 
     if list_faults:

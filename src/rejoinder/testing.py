@@ -36,7 +36,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.apart import LiveServer, live_server
-from rejoinder.server.catalogue import FAULTS, HANDSHAKES
+from rejoinder.server.faults.catalogue import FAULTS, HANDSHAKES
 from rejoinder.server.serve import Server
 
 if sys.platform != "win32":

@@ -10,7 +10,7 @@ from rejoinder.conformance.cells import CASES, Kind, cells, chosen
 from rejoinder.conformance.driver import ABILITIES
 from rejoinder.conformance.judge import Expect
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import fault
+from rejoinder.server.faults.catalogue import fault
 
 EVERY = list(cells(ABILITIES))
 

@@ -13,7 +13,7 @@ from livekit.agents.voice import SpeechHandle
 from rejoinder.demo.agent import Captions, Ear, Mouth, conversation
 from rejoinder.livekit import RealtimeModel, RealtimeSession
 from rejoinder.server.audio import tone
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults.fault import Fault
 from rejoinder.server.script import Script
 from rejoinder.server.serve import Server, serve
 

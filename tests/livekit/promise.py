@@ -9,7 +9,7 @@ import pytest
 
 from rejoinder.core.outcomes import Completed, Outcome
 from rejoinder.livekit import ReplyError
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults.fault import Fault
 from rejoinder.server.script import Script
 from rejoinder.testing import Run
 from tests.livekit.talk import SPOKEN, WORDS, Heard, OurSide, Talk, talking

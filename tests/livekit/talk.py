@@ -15,12 +15,12 @@ from livekit.agents.metrics import RealtimeModelMetrics, STTMetrics
 from rejoinder.core.outcomes import Outcome
 from rejoinder.livekit import RealtimeModel, RealtimeSession, ReplyCreatedEvent, ReplyError
 from rejoinder.server.audio import tone
-from rejoinder.server.catalogue import point
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.strikes import under_another_id
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import Server, serve
 from rejoinder.server.shell.served import ServedSession
-from rejoinder.server.strikes import under_another_id
 from rejoinder.wire.client_events import ClientEventBase, ResponseCancel
 
 VAD = {"type": "server_vad", "silence_duration_ms": 300}

@@ -11,9 +11,9 @@ from livekit.agents import llm
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import RealtimeModel, RealtimeSession, UpdateError
-from rejoinder.server.catalogue import point
-from rejoinder.server.faults import Fault
-from rejoinder.server.strikes import nothing
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.strikes import nothing
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCreate, SessionUpdate
 from rejoinder.wire.session import Audio, AudioInput, AudioOutput

@@ -18,10 +18,10 @@ from rejoinder.core.queue import MOST
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import ReplyCreatedEvent, ReplyError
 from rejoinder.livekit.replies import Listener, Replies
-from rejoinder.server.catalogue import point
-from rejoinder.server.faults import Fault, Then
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Fault, Then
+from rejoinder.server.faults.strikes import delta_frame, done, failed
 from rejoinder.server.script import Call, Pause, Script, Speech, Turn
-from rejoinder.server.strikes import delta_frame, done, failed
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ResponseCancel, ResponseCreate
 from tests.livekit.talk import WORDS, Heard, first, talking, weather

@@ -16,11 +16,11 @@ from openai.types.realtime import InputAudioBufferClearEvent
 from rejoinder.core.outcomes import Completed, Lost
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import RealtimeModel, SessionEnded
-from rejoinder.server.catalogue import point
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.strikes import raw
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import serve
-from rejoinder.server.strikes import raw
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import InputAudioBufferClear, InputAudioBufferCommit
 from tests.livekit.talk import (

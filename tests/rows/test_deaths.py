@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from rejoinder.core.outcomes import Failed
-from rejoinder.server.catalogue import point
-from rejoinder.server.faults import Fault, Then
-from rejoinder.server.strikes import raw
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Fault, Then
+from rejoinder.server.faults.strikes import raw
 from rejoinder.testing import Run
 from tests.livekit.promise import AT_ONCE, failed_in_the_middle, under, unharmed
 from tests.livekit.talk import WORDS, Heard, Talk, talking

@@ -9,9 +9,9 @@ import pytest
 
 from rejoinder.core.outcomes import Failed, Lost, TimedOut
 from rejoinder.livekit import ReplyError
-from rejoinder.server.catalogue import point
 from rejoinder.server.effects import SendRaw
-from rejoinder.server.faults import Act, Fault, Scene, Then
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Act, Fault, Scene, Then
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.testing import Run
 from rejoinder.wire import codec

@@ -12,9 +12,9 @@ from livekit.agents import llm
 from rejoinder.core.outcomes import Completed, Failed, Rejected
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import UpdateError
-from rejoinder.server.catalogue import point
 from rejoinder.server.effects import Send
-from rejoinder.server.faults import Act, Fault, Scene
+from rejoinder.server.faults.catalogue import point
+from rejoinder.server.faults.fault import Act, Fault, Scene
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import ConversationItemCreate, ConversationItemDelete

@@ -10,9 +10,9 @@ from rejoinder.server.core import EarMaker, Session, Terms
 from rejoinder.server.ears import energy_ear
 from rejoinder.server.effects import Effect, Send
 from rejoinder.server.engines import ScriptedVoice
-from rejoinder.server.fault_line import FaultLine
-from rejoinder.server.faults import type_of
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.fault import type_of
+from rejoinder.server.faults.handshake import AnyFault
+from rejoinder.server.faults.line import FaultLine
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.inputs import Input, Opened, Received, Tick
 from rejoinder.server.peer import Peer

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rejoinder.server.catalogue import fault
 from rejoinder.server.effects import Effect, Ping, Send, SendRaw
-from rejoinder.server.faults import type_of
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.catalogue import fault
+from rejoinder.server.faults.fault import type_of
+from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.inputs import Received
 from rejoinder.server.reading import read
 from rejoinder.server.script import Script, Speech, Turn

@@ -7,14 +7,14 @@ from collections import Counter
 
 import pytest
 
-from rejoinder.server.catalogue import FAULTS, fault
 from rejoinder.server.effects import Effect, Ending, Hangup, Send
-from rejoinder.server.fault_line import FaultLine
-from rejoinder.server.faults import AfterNext, Fault, Point, Then
+from rejoinder.server.faults.catalogue import FAULTS, fault
+from rejoinder.server.faults.fault import AfterNext, Fault, Point, Then
+from rejoinder.server.faults.line import FaultLine
+from rejoinder.server.faults.strikes import FOREIGN_RESPONSE
+from rejoinder.server.faults.tracks import Tracks
 from rejoinder.server.inputs import Expire
 from rejoinder.server.script import Call, Script, Turn
-from rejoinder.server.strikes import FOREIGN_RESPONSE
-from rejoinder.server.tracks import Tracks
 from rejoinder.wire import server_events as events
 from tests.server.desk import Desk, every, only, refusal, sent, types
 from tests.server.stream import DELTA, HEALTHY, SCRIPT, ask, exchange, told, until

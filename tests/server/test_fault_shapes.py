@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 from rejoinder.server import frames
-from rejoinder.server.catalogue import FAULTS, POINTS, fault, point
 from rejoinder.server.core import EXPIRED
 from rejoinder.server.effects import Abort, GoDown, Hangup, Send, SendRaw, SlowDown
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults.catalogue import FAULTS, POINTS, fault, point
+from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.strikes import (
+    FOREIGN_CALL,
+    FOREIGN_ITEM,
+    FOREIGN_RESPONSE,
+    WHAT_FAILED,
+)
 from rejoinder.server.script import Call, Script, Text, Turn
 from rejoinder.server.shapes import Nested, shaped
-from rejoinder.server.strikes import FOREIGN_CALL, FOREIGN_ITEM, FOREIGN_RESPONSE, WHAT_FAILED
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events
 from rejoinder.wire.response import StatusDetails

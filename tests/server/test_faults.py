@@ -9,7 +9,8 @@ import re
 import pytest
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import (
+from rejoinder.server.effects import Effect, Send, SendRaw
+from rejoinder.server.faults.catalogue import (
     FAULTS,
     HANDSHAKES,
     POINTS,
@@ -18,16 +19,15 @@ from rejoinder.server.catalogue import (
     fault,
     point,
 )
-from rejoinder.server.effects import Effect, Send, SendRaw
-from rejoinder.server.fault_line import FaultLine
-from rejoinder.server.faults import Fault, Point, Then
-from rejoinder.server.handshake_faults import HandshakeFault, Wait
+from rejoinder.server.faults.fault import Fault, Point, Then
+from rejoinder.server.faults.handshake import HandshakeFault, Wait
+from rejoinder.server.faults.line import FaultLine
+from rejoinder.server.faults.strikes import nothing, raw
+from rejoinder.server.faults.tracks import MOST_TRACKED, Marks, Track, Tracks
 from rejoinder.server.inputs import Received
 from rejoinder.server.reading import read
 from rejoinder.server.script import Call, Script, Speech, Turn
 from rejoinder.server.serve import serve
-from rejoinder.server.strikes import nothing, raw
-from rejoinder.server.tracks import MOST_TRACKED, Marks, Track, Tracks
 from rejoinder.testing import Run
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import Item

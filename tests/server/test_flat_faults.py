@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rejoinder.server.catalogue import FAULTS, fault
 from rejoinder.server.effects import Effect, SendBytes, SendRaw
+from rejoinder.server.faults.catalogue import FAULTS, fault
 from rejoinder.server.flat import Flat
 from rejoinder.server.script import Call, Script, Speech, Turn
 from rejoinder.server.serve import serve

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from rejoinder.server.handshake_faults import UPGRADES, refusals
+from rejoinder.server.faults.handshake import UPGRADES, refusals
 from rejoinder.server.serve import Server, serve
 from rejoinder.testing import Run
 from tests.server.raw_peer import ACCEPT, PING, REQUEST, RawPeer, conversing, raw_peer

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejoinder.server.catalogue import FAULTS
+from rejoinder.server.faults.catalogue import FAULTS
 from rejoinder.server.script import Call, Pause, Script, Speech, Text, Turn
 from rejoinder.wire import server_events as events
 from rejoinder.wire.server_events import ServerEvent

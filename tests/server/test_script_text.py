@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import fault
 from rejoinder.server.core import Terms
 from rejoinder.server.engines import ScriptedVoice
+from rejoinder.server.faults.catalogue import fault
 from rejoinder.server.notation import Page
 from rejoinder.server.script import Call, Output, Pause, Prompt, Refuse, Reply, Speech, Stop, Text
 from rejoinder.server.script_plan import Line, ScriptFile

@@ -12,13 +12,13 @@ import pytest
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.core import Terms
-from rejoinder.server.faults import Fault, Point
+from rejoinder.server.faults.fault import Fault, Point
+from rejoinder.server.faults.strikes import raw
 from rejoinder.server.handshake import Turned, Upgrade, judge
 from rejoinder.server.reading import Unreadable
 from rejoinder.server.script import Prompt, Reply, Script, Speech, Text, Turn
 from rejoinder.server.serve import Server, serve
 from rejoinder.server.shell.host import LARGEST_FRAME
-from rejoinder.server.strikes import raw
 from rejoinder.testing import Run
 from rejoinder.wire.client_events import InputAudioBufferAppend, ResponseCancel, ResponseCreate
 from rejoinder.wire.server_events import ResponseDone

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rejoinder.cli import app
-from rejoinder.server.catalogue import described
+from rejoinder.server.faults.catalogue import described
 from rejoinder.serving.hold import is_loopback
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop.yaml"

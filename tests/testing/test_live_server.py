@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import FAULTS, HANDSHAKES
+from rejoinder.server.faults.catalogue import FAULTS, HANDSHAKES
 from rejoinder.server.script import Prompt, Reply, Script, Turn
 from rejoinder.testing import LiveServer, ServeLive, every_fault
 from rejoinder.wire.client_events import ResponseCancel, ResponseCreate

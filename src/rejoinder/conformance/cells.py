@@ -1,7 +1,7 @@
 """The cells of the matrix: which fault in which scenario, and what a client must come to.
 
 A `Case` says of one fault what can be expected of anybody. The names are those of
-`rejoinder.server.catalogue`, and the points at which they strike are fitted to the scenario here.
+`rejoinder.server.faults.catalogue`, and the points at which they strike are fitted to the scenario here.
 """
 
 from __future__ import annotations

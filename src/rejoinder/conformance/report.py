@@ -13,7 +13,7 @@ from rejoinder.conformance.clients import Client
 from rejoinder.conformance.judge import Step, Verdict
 from rejoinder.conformance.matrix import Result
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import fault
+from rejoinder.server.faults.catalogue import fault
 
 _HEALTHY = "none"
 ALL_WELL = Verdict.SETTLED.value

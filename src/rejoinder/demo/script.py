@@ -8,8 +8,8 @@ from __future__ import annotations
 import wave
 from importlib.resources import as_file, files
 
-from rejoinder.server.catalogue import fault
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.catalogue import fault
+from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.script import Call, Script, Speech, Turn, after_tool
 
 QUESTIONS = (

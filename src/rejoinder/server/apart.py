@@ -10,7 +10,7 @@ from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.reading import Unreadable
 from rejoinder.server.serve import Server, serve
 from rejoinder.server.shell.served import ServedSession

@@ -8,10 +8,10 @@ from itertools import count
 
 from rejoinder.server.core import Session
 from rejoinder.server.effects import Effect, Ending
-from rejoinder.server.fault_line import FaultLine
-from rejoinder.server.faults import Act, Delay
+from rejoinder.server.faults.fault import Act, Delay
+from rejoinder.server.faults.line import FaultLine
+from rejoinder.server.faults.tracks import Tracks
 from rejoinder.server.inputs import Expire, Forget, Hold, Input, Opened, Pause, Received, Tick
-from rejoinder.server.tracks import Tracks
 
 
 class Peer:

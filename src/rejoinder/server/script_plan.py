@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rejoinder.server.core import Terms
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.script import (
     Call,
     Condition,

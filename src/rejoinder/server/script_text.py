@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.catalogue import fault
 from rejoinder.server.conversation import MAX_ID_LENGTH
 from rejoinder.server.core import LEAST, MOST
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.catalogue import fault
+from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.notation import Page, Value
 from rejoinder.server.script import PACE, Call, Pause, Refuse, Stop, Text
 from rejoinder.server.script_plan import (

@@ -25,8 +25,8 @@ from rejoinder.server import flat_secrets, handshake
 from rejoinder.server.client_secrets import LARGEST_REQUEST, PATH
 from rejoinder.server.core import EarMaker, Terms
 from rejoinder.server.ears import ear_maker
-from rejoinder.server.fault_line import FaultLine
-from rejoinder.server.handshake_faults import AnyFault
+from rejoinder.server.faults.handshake import AnyFault
+from rejoinder.server.faults.line import FaultLine
 from rejoinder.server.script import Script
 from rejoinder.server.script_plan import ScriptFile
 from rejoinder.server.shell.host import Guests, Server, Service

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from aiohttp import WSMsgType, web
 
 from rejoinder.server.effects import Effect, Hangup
-from rejoinder.server.handshake_faults import Admit
+from rejoinder.server.faults.handshake import Admit
 from rejoinder.server.inputs import Input, Opened, Received, Tick
 from rejoinder.server.shapes import Shape, shaped
 from rejoinder.server.shell.outlet import Outlet, Pong

@@ -1,4 +1,4 @@
-"""What happens to a connection before it is let in: the steps of `handshake_faults`, carried out."""
+"""What happens to a connection before it is let in: the steps of `faults.handshake`, carried out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from rejoinder.server.handshake_faults import (
+from rejoinder.server.faults.handshake import (
     Admit,
     Hang,
     Respond,

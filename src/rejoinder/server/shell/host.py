@@ -11,14 +11,14 @@ from aiohttp import web
 from msgspec import UNSET
 
 from rejoinder.server import flat_secrets, handshake
-from rejoinder.server.catalogue import fault
 from rejoinder.server.client_secrets import PREFIX, ClientSecrets
 from rejoinder.server.core import EarMaker, Session, Terms
 from rejoinder.server.engines import ScriptedVoice
-from rejoinder.server.fault_line import FaultLine
+from rejoinder.server.faults.catalogue import fault
+from rejoinder.server.faults.handshake import Admit, AnyFault, Respond, TurnAway
+from rejoinder.server.faults.line import FaultLine
 from rejoinder.server.flat import Flat
 from rejoinder.server.handshake import Admitted, Turned, Upgrade
-from rejoinder.server.handshake_faults import Admit, AnyFault, Respond, TurnAway
 from rejoinder.server.ids import CountingIds
 from rejoinder.server.refusals import Refusal
 from rejoinder.server.rules import Json

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rejoinder.server.conversation import Conversation
 from rejoinder.server.core import Session
 from rejoinder.server.effects import Effect, Send
-from rejoinder.server.fault_line import FaultLine
+from rejoinder.server.faults.line import FaultLine
 from rejoinder.server.peer import Peer
 from rejoinder.server.reading import Unreadable
 from rejoinder.server.sights import Heard, Left, Sight, Told

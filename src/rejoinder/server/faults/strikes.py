@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rejoinder.server.effects import Effect, Framing, Send, SendFramed, SendRaw
-from rejoinder.server.faults import Act, AfterNext, Delay, Scene, Strike
+from rejoinder.server.faults.fault import Act, AfterNext, Delay, Scene, Strike
 from rejoinder.server.inputs import Pause
 from rejoinder.wire import codec
 from rejoinder.wire import server_events as events

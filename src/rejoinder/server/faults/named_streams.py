@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rejoinder.server import strikes
-from rejoinder.server.aims import (
+from rejoinder.server.faults import strikes
+from rejoinder.server.faults.aims import (
     A_CALL,
     A_RESPONSE,
     A_RESPONSE_ID,
@@ -15,10 +15,10 @@ from rejoinder.server.aims import (
     ANYTHING,
     Needs,
 )
-from rejoinder.server.as_text import as_text
-from rejoinder.server.faults import Fault, Strike, Then
-from rejoinder.server.strikes import done, done_frame
-from rejoinder.server.tables import Rows, aimed
+from rejoinder.server.faults.as_text import as_text
+from rejoinder.server.faults.fault import Fault, Strike, Then
+from rejoinder.server.faults.strikes import done, done_frame
+from rejoinder.server.faults.tables import Rows, aimed
 
 _EVERYWHERE: dict[str, tuple[str, Needs, str, Strike]] = {
     "no-metadata": (

@@ -1,7 +1,7 @@
 """Faults: what goes wrong, as transforms of the outgoing stream, each aimed at a point of it.
 
-A `Fault` is data. `fault_line` arms several and carries them out one behind the other; the named
-ones are in `catalogue`. What goes wrong before there is a stream is in `handshake_faults`.
+A `Fault` is data. `line` arms several and carries them out one behind the other; the named
+ones are in `catalogue`. What goes wrong before there is a stream is in `handshake`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TypeAlias
 import msgspec
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server.aims import ANYTHING, Needs, Point
 from rejoinder.server.effects import Effect, Send
+from rejoinder.server.faults.aims import ANYTHING, Needs, Point
 from rejoinder.server.inputs import Input
 from rejoinder.wire import server_events as events
 from rejoinder.wire.response import ResponseObject

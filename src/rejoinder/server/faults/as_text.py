@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from rejoinder.server.effects import Send
-from rejoinder.server.faults import Act, Scene
+from rejoinder.server.faults.fault import Act, Scene
 from rejoinder.wire import server_events as events
 from rejoinder.wire.items import ContentPart, Item
 from rejoinder.wire.response import ResponseObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server import frames, wire_strikes
+from rejoinder.server import frames
 from rejoinder.server.core import EXPIRED
 from rejoinder.server.effects import (
     Abort,
@@ -13,10 +13,11 @@ from rejoinder.server.effects import (
     SlowDown,
     StopReading,
 )
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults import wire_strikes
+from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.strikes import emit
+from rejoinder.server.faults.tables import Rows, aimed
 from rejoinder.server.inputs import Expire
-from rejoinder.server.strikes import emit
-from rejoinder.server.tables import Rows, aimed
 
 _CODES = (1000, 1001, 1008, 1011, 1012, 1013, 3000, 4000, 4004)
 _RATE = 64

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from rejoinder.server.aims import ANYTHING, Needs, point
-from rejoinder.server.faults import Fault, Strike, Then
+from rejoinder.server.faults.aims import ANYTHING, Needs, point
+from rejoinder.server.faults.fault import Fault, Strike, Then
 
 Rows: TypeAlias = dict[str, tuple[str, Strike]]
 """A name, what it does in one line, and how."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from rejoinder.server import strikes
-from rejoinder.server.aims import A_RESPONSE, AN_ITEM
-from rejoinder.server.faults import Fault, Then
-from rejoinder.server.strikes import done, done_frame, error_frame, failed, failure_frame, refused
-from rejoinder.server.tables import Rows, aimed
-from rejoinder.server.wire_strikes import quota_error
+from rejoinder.server.faults import strikes
+from rejoinder.server.faults.aims import A_RESPONSE, AN_ITEM
+from rejoinder.server.faults.fault import Fault, Then
+from rejoinder.server.faults.strikes import (
+    done,
+    done_frame,
+    error_frame,
+    failed,
+    failure_frame,
+    refused,
+)
+from rejoinder.server.faults.tables import Rows, aimed
+from rejoinder.server.faults.wire_strikes import quota_error
 from rejoinder.wire.response import StatusDetails
 
 _CANCELLED = StatusDetails(type="cancelled", reason="client_cancelled")

@@ -16,13 +16,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rejoinder.errors import ConfigurationError
-from rejoinder.server import handshake_faults, named_streams, named_wire
-from rejoinder.server.aims import POINTS, Point, point
-from rejoinder.server.faults import Fault
-from rejoinder.server.handshake_faults import AnyFault, HandshakeFault
-from rejoinder.server.named_failures import FAILURES
-from rejoinder.server.named_streams import STREAMS
-from rejoinder.server.named_wire import WIRE
+from rejoinder.server.faults import handshake as handshake_faults
+from rejoinder.server.faults import named_streams, named_wire
+from rejoinder.server.faults.aims import POINTS, Point, point
+from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.handshake import AnyFault, HandshakeFault
+from rejoinder.server.faults.named_failures import FAILURES
+from rejoinder.server.faults.named_streams import STREAMS
+from rejoinder.server.faults.named_wire import WIRE
 
 __all__ = ["FAULTS", "HANDSHAKES", "POINTS", "Described", "described", "fault", "point"]
 

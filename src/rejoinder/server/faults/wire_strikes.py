@@ -14,8 +14,8 @@ from rejoinder.server.effects import (
     StopReading,
     StopWriting,
 )
-from rejoinder.server.faults import Act, AfterNext, Scene, Strike
-from rejoinder.server.strikes import emit, error_frame
+from rejoinder.server.faults.fault import Act, AfterNext, Scene, Strike
+from rejoinder.server.faults.strikes import emit, error_frame
 
 _NOT_UTF8 = b'{"type":"response.novel","mood":"\xff\xfe\xc0"}'
 

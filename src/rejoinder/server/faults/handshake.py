@@ -12,7 +12,7 @@ import msgspec
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.server.effects import Effect, Hangup, StopWriting
-from rejoinder.server.faults import Fault
+from rejoinder.server.faults.fault import Fault
 from rejoinder.server.handshake import Turned
 from rejoinder.wire.response import ErrorBody
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable
 
 from rejoinder.server.effects import Send
-from rejoinder.server.faults import Scene, item_id_of, response_id_of
+from rejoinder.server.faults.fault import Scene, item_id_of, response_id_of
 from rejoinder.wire import server_events as events
 from rejoinder.wire.response import ResponseObject
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from rejoinder.server.effects import Effect, Send
-from rejoinder.server.faults import (
+from rejoinder.server.faults.fault import (
     Act,
     AfterNext,
     Delay,
@@ -19,10 +19,10 @@ from rejoinder.server.faults import (
     item_id_of,
     type_of,
 )
-from rejoinder.server.handshake_faults import AnyFault, Door, HandshakeFault, Step
+from rejoinder.server.faults.handshake import AnyFault, Door, HandshakeFault, Step
+from rejoinder.server.faults.tracks import Marks, Tracks
 from rejoinder.server.inputs import Forget, Hold
 from rejoinder.server.sights import Struck
-from rejoinder.server.tracks import Marks, Tracks
 from rejoinder.wire import server_events as events
 
 HANDSHAKE = "handshake"
