@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
+from rejoinder.conformance.markdown import table
+
 ROOT = Path(__file__).parent.parent
 ROWS = ROOT / "tests/rows/rows.toml"
 BEHAVIOUR = ROOT / "tests/rows/behaviour.toml"
@@ -107,7 +109,7 @@ def _fault_table(family: Sequence[Row]) -> str:
         ]
         for row in family
     ]
-    return _table(head, cells)
+    return table(head, cells)
 
 
 def _line_table(subject: Sequence[Line]) -> str:
@@ -116,7 +118,7 @@ def _line_table(subject: Sequence[Line]) -> str:
         [line.id, line.keeps, _names(line.tests) or _later(line.waits), line.differs]
         for line in subject
     ]
-    return _table(head, cells)
+    return table(head, cells)
 
 
 def _later(what: str) -> str:
@@ -130,11 +132,6 @@ def _names(tests: Iterable[str]) -> str:
         file, _, name = test.partition("::")
         linked.append(f"[`{name}`](../{file})")
     return "<br>".join(linked)
-
-
-def _table(head: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
-    written = [head, ["---"] * len(head), *cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in written)
 
 
 def _read(file: Path, name: str, kind: type[S]) -> tuple[S, ...]:

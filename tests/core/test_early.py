@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rejoinder.core import effects as ef
-from rejoinder.core.early import MOST_BYTES, Early
+from rejoinder.core.early import MOST_BYTES, MOST_RESPONSES, Early
 from rejoinder.core.outcomes import Completed, Failed
 from rejoinder.core.parts import Audio, Text
 from rejoinder.core.responses import KEY
@@ -167,3 +167,13 @@ def test_so_many_are_remembered_as_given_up() -> None:
         early.keep(f"r{number}", sound)
     assert len(early.given_up) == 256
     assert "r299" in early.given_up
+
+
+def test_so_many_responses_are_waited_for() -> None:
+    """Or a server that never names one twice would cost more with every event."""
+    early = Early()
+    word = ResponseOutputTextDelta(response_id="r", **WHERE, delta="word")
+    for number in range(MOST_RESPONSES + 1):
+        early.keep(f"r{number}", word)
+    assert list(early.given_up) == ["r0"]
+    assert len(early.held) == MOST_RESPONSES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rejoinder.conformance.cells import CASES
 from rejoinder.conformance.judge import MEANING, Verdict
@@ -27,7 +27,7 @@ def _clients(reports: Sequence[Report]) -> str:
         ]
         for one in reports
     ]
-    return _table(head, lines)
+    return table(head, lines)
 
 
 def _meaning() -> str:
@@ -39,7 +39,7 @@ def _scenarios(reports: Sequence[Report]) -> Iterator[str]:
         seen = [one for one in reports if any(cell.scenario == name for cell in one.cells)]
         if seen:
             head = ["fault", *(f"`{one.client}`" for one in seen)]
-            yield f"### {name}\n\n{SCENARIOS[name].about}\n\n{_table(head, _lines(name, seen))}"
+            yield f"### {name}\n\n{SCENARIOS[name].about}\n\n{table(head, _lines(name, seen))}"
 
 
 def _lines(scenario: str, reports: Sequence[Report]) -> Iterator[list[str]]:
@@ -59,6 +59,7 @@ def _cell(cell: CellReport | None) -> str:
     return word if cell.seconds is None else f"{word} {cell.seconds:.1f} s"
 
 
-def _table(head: Sequence[str], lines: Iterator[list[str]] | list[list[str]]) -> str:
-    written = [list(head), ["---"] * len(head), *lines]
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown; the cells are put down as they are."""
+    written = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in written)

@@ -133,7 +133,7 @@ class _Held:
         """Takes what the cell tells; False when it tells nothing more."""
         try:
             step = msgspec.msgpack.decode(self.pipe.recv_bytes(), type=Step)
-        except EOFError:
+        except (EOFError, OSError):  # the latter in the midst of a message
             self._died = not any(step.name == CLOSE for step in self._steps.values())
             return False
         self.killed_at = time.monotonic() + self._lasting

@@ -13,6 +13,8 @@ from rejoinder.wire.server_events import ServerEvent
 MOST_BYTES = 8 * 1024 * 1024
 """Of all that is kept, as JSON. Beyond it, the response that was heard of first is given up: a beginning
 without a middle is worth nothing."""
+MOST_RESPONSES = 64
+"""More than any server has under way. Beyond it, the same."""
 _MOST_GIVEN_UP = 256
 
 
@@ -39,7 +41,7 @@ class Early(msgspec.Struct):
         held = self.held.setdefault(response_id, Held())
         held.events.append(event)
         held.size += len(msgspec.json.encode(event))
-        while sum(one.size for one in self.held.values()) > MOST_BYTES:
+        while self._too_much():
             self._give_up(next(iter(self.held)))
 
     def taken(self, response_id: str) -> list[ServerEvent]:
@@ -51,6 +53,10 @@ class Early(msgspec.Struct):
         """Nothing of this response is of interest any more."""
         self.held.pop(response_id, None)
         self.given_up.pop(response_id, None)
+
+    def _too_much(self) -> bool:
+        size = sum(one.size for one in self.held.values())
+        return size > MOST_BYTES or len(self.held) > MOST_RESPONSES
 
     def _give_up(self, response_id: str) -> None:
         del self.held[response_id]

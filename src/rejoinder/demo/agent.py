@@ -25,15 +25,6 @@ SAMPLE_RATE = 24_000
 _BYTES_PER_SECOND = SAMPLE_RATE * 2
 
 
-def read_wav(path: Path) -> bytes:
-    """The samples of a WAV file. Raises `ValueError` unless it is PCM16 mono at 24 kHz."""
-    with wave.open(str(path), "rb") as file:
-        shape = (file.getnchannels(), file.getsampwidth(), file.getframerate())
-        if shape != (1, 2, SAMPLE_RATE):
-            raise ValueError(f"{path.name}: expected 16 bit mono at {SAMPLE_RATE} Hz, got {shape}")
-        return file.readframes(file.getnframes())
-
-
 class Recorder:
     """A stereo recording of the conversation as it sounded: the user left, the agent right."""
 
@@ -117,7 +108,6 @@ class _Segment:
         self.started_at = now
         self.ends_at = now
         self.samples = bytearray()
-        self.flushed = False
         self.end: asyncio.TimerHandle | None = None
 
     def add(self, samples: bytes, now: float) -> None:
@@ -167,7 +157,6 @@ class Mouth(AudioOutput):
         if segment is None:
             return
         loop = asyncio.get_running_loop()
-        segment.flushed = True
         segment.end = loop.call_at(segment.ends_at, self._finish, segment, False)
 
     def clear_buffer(self) -> None:

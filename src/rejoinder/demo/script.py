@@ -5,12 +5,12 @@ The recordings beside this file are made by ``scripts/make_recordings.sh``.
 
 from __future__ import annotations
 
-import wave
-from importlib.resources import as_file, files
+from importlib.resources import files
 
 from rejoinder.server.faults.catalogue import fault
 from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.script import Call, Script, Speech, Turn, after_tool
+from rejoinder.server.sound import recorded
 
 QUESTIONS = (
     "What are your opening hours?",
@@ -53,8 +53,7 @@ def demo_faults() -> tuple[AnyFault, ...]:
 
 def recording(name: str) -> bytes:
     """The samples of one of the recordings (``question-1``): 24 kHz mono PCM16."""
-    with as_file(files(__package__) / f"{name}.wav") as path, wave.open(str(path), "rb") as file:
-        return file.readframes(file.getnframes())
+    return recorded((files(__package__) / f"{name}.wav").read_bytes())
 
 
 def _answer(number: int) -> Speech:
