@@ -22,6 +22,8 @@ AT_ONCE = 6.0
 another; the rest is for a busy machine."""
 IN_SILENCE = 15.0
 """Seconds for what only a clock can find out; ten is what clients wait by default."""
+RETRYING = 10.0
+"""Seconds for what may be tried again: until there is another connection, or the client gives up."""
 GIVEN_UP = 60.0
 """Seconds after which a step is a hang. Some clients find out by keepalive, which takes them fifty."""
 
@@ -155,11 +157,13 @@ _CLOSES = _named(
     Kind.CLOSE,
     """close-1011 close-1001-expired close-1000 close-1001 close-1008 close-1012 close-1013
     close-3000 close-4000 close-4004 close-none expiry quota-close""",
+    after=RETRYING,
     survives=False,
 )
 _BREAKS = _named(
     Kind.BREAK,
     "reset cut frame-garbage frame-not-utf8 frame-huge goes-down",
+    after=RETRYING,
     survives=False,
 )
 _STALLED = _named(
@@ -171,14 +175,23 @@ _STALLED = _named(
 )
 _SOME_LOSSES = [*_CLOSES[:2], *_BREAKS[:2], *_STALLED[:1]]
 
-_DOOR = _named(
+_SHUT_DOOR = _named(
     Kind.DOOR,
-    """http-400 http-401 http-403 http-404 http-429 http-500 http-503 handshake-cut
-    handshake-refused handshake-garbage handshake-wrong-accept turned-away-invalid_api_key
-    turned-away-invalid_model turned-away-insufficient_quota opens-then-closes""",
+    """http-400 http-401 http-403 http-404 turned-away-invalid_api_key turned-away-invalid_model
+    turned-away-insufficient_quota""",
     "#0",
     survives=False,
 )
+_JAMMED_DOOR = _named(
+    Kind.DOOR,
+    """http-429 http-500 http-503 handshake-cut handshake-refused handshake-garbage
+    handshake-wrong-accept opens-then-closes""",
+    "#0",
+    within=RETRYING,
+    after=RETRYING,
+    survives=False,
+)
+_DOOR = [*_SHUT_DOOR, *_JAMMED_DOOR]
 _SLOW_DOOR = _named(
     Kind.DOOR,
     "handshake-hangs handshake-half opens-silent",
@@ -202,7 +215,14 @@ _EDITS = [
     *_named(Kind.CONTROL, "error-unnamed", "@before-updated", expect=WHOLE),
     *_named(Kind.EDIT, "update-refused"),
     *_named(Kind.EDIT, "update-swallowed", expect=ENDED, within=IN_SILENCE),
-    *_named(Kind.EDIT, "close-1011 reset", "@before-updated", survives=False),
+    *_named(
+        Kind.EDIT,
+        "close-1011 reset",
+        "@before-updated",
+        expect=ENDED,
+        after=RETRYING,
+        survives=False,
+    ),
     *_named(
         Kind.EDIT,
         "half-open",
