@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from rejoinder.core.lifecycle import drawn
-from scripts import parity, tables
+from scripts import parity, recovery, tables
 
 ROOT = Path(__file__).parent.parent
 PARTS = {
@@ -15,6 +15,15 @@ PARTS = {
     ("docs/parity.md", "addresses"): parity.drawn_addresses,
     ("docs/faults.md", "faults"): tables.faults,
     ("docs/behaviour.md", "behaviour"): tables.behaviour,
+    ("docs/recovery.md", "diagram"): recovery.diagram,
+    ("docs/recovery.md", "phases"): recovery.stations,
+    ("docs/recovery.md", "noticing"): recovery.noticing,
+    ("docs/recovery.md", "refusals"): recovery.refusals,
+    ("docs/recovery.md", "attempts"): recovery.attempts,
+    ("docs/recovery.md", "flight"): recovery.flight,
+    ("docs/recovery.md", "items"): recovery.items,
+    ("docs/recovery.md", "policy"): recovery.policy,
+    ("docs/recovery.md", "clocks"): recovery.clocks,
 }
 
 

@@ -64,10 +64,14 @@ REASONS: dict[Difference, str] = {
     ("`RealtimeSession.generate_reply()`", "`conversation` is added"): _ASIDE,
     ("`RealtimeSession.generate_reply()`", "`input` is added"): _ASIDE,
     ("`RealtimeSession.generate_reply()`", "`modalities` is added"): _ASIDE,
+    ("module `realtime`", "`ConnectionLost` is added"): _TYPED,
     ("module `realtime`", "`ReplyCreatedEvent` is added"): "the event carries the typed outcome",
     ("module `realtime`", "`ReplyError` is added"): _TYPED,
     ("module `realtime`", "`SessionEnded` is added"): _TYPED,
     ("module `realtime`", "`SessionError` is added"): _TYPED,
+    ("module `realtime`", "`SessionReconnectedEvent` is added"): (
+        "the event says what was restored, what was not, and how long it took"
+    ),
     ("module `realtime`", "`UpdateError` is added"): _TYPED,
 }
 

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         Text,
         Transcript,
     )
+    from rejoinder.core.recovery import Recovery
     from rejoinder.wire.dialects import Dialect
     from rejoinder.wire.items import Item
     from rejoinder.wire.session import SessionConfig
@@ -93,6 +94,7 @@ __all__ = [
     "Outcome",
     "OutcomeError",
     "Part",
+    "Recovery",
     "Rejected",
     "RejoinderError",
     "Response",
@@ -142,6 +144,7 @@ _ROOMS = {
         "Text",
         "Transcript",
     ),
+    "rejoinder.core.recovery": ("Recovery",),
     "rejoinder.wire.dialects": ("Dialect",),
     "rejoinder.wire.items": ("Item",),
     "rejoinder.wire.session": ("SessionConfig",),

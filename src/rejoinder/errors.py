@@ -68,8 +68,9 @@ class SessionClosed(RejoinderError):
 class ConnectError(RejoinderError):
     """The server could not be reached, or refused us.
 
-    ``status`` is the HTTP status of a refused upgrade (or None), ``close_code`` the code of a
-    WebSocket close that came before any event other than an error (or None).
+    ``status`` is the HTTP status of a refused upgrade (or None), ``retry_after`` how many seconds from
+    then on its ``Retry-After`` asks to wait (or None), ``close_code`` the code of a WebSocket close that
+    came before any event other than an error (or None).
     """
 
     def __init__(
@@ -79,9 +80,11 @@ class ConnectError(RejoinderError):
         code: str | None = None,
         status: int | None = None,
         close_code: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.status = status
+        self.retry_after = retry_after
         self.close_code = close_code
 
 

@@ -15,6 +15,7 @@ from rejoinder.client.response import Response
 from rejoinder.client.session import Session
 from rejoinder.core.outcomes import Close
 from rejoinder.core.parts import Part
+from rejoinder.core.recovery import Recovery
 
 CREATED: dict[str, Any] = {
     "type": "session.created",
@@ -101,6 +102,10 @@ class Peer(Speaker):
     def __init__(self, transport: MemoryTransport) -> None:
         super().__init__(transport)
         self.transport = transport
+
+
+MORTAL = Recovery(attempts=0, renew_after=None)
+"""For a session that ends with its connection."""
 
 
 @asynccontextmanager

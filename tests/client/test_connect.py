@@ -7,6 +7,7 @@ import logging
 import traceback
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -39,7 +40,7 @@ async def refused(base_url: str, **options: Any) -> ConnectError:
     began = loop.time()
     with pytest.raises(ConnectError) as caught:
         await enter(base_url, timeouts=QUICK, **options)
-    assert loop.time() - began <= QUICK.connect + QUICK.close
+    assert loop.time() - began <= QUICK.connect + QUICK.close + rejoinder.Recovery().give_up
     shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
     assert KEY not in shown
     return caught.value
@@ -284,6 +285,23 @@ def test_a_session_that_cannot_connect_tells_everybody(
 
     run(main())
     assert KEY not in caplog.text
+
+
+def test_what_cannot_be_used_to_connect_is_not_tried_again(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        lent = aiohttp.ClientSession()
+        await lent.close()
+        began = loop.time()
+        session = Session.start(base_url="ws://127.0.0.1:9", api_key=KEY, http_session=lent)
+        response = session.create_response()
+        with pytest.raises(ConfigurationError, match="http_session is closed"):
+            await session.opened()
+        assert isinstance(await response.outcome(), Lost)
+        await session.aclose()
+        assert loop.time() == began
+
+    run(main())
 
 
 def test_a_session_that_is_closed_before_it_is_open(run: Run) -> None:

@@ -14,7 +14,7 @@ from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Close, Lost, TimedOut
 from rejoinder.errors import SessionClosed
 from rejoinder.testing import Run
-from tests.client.peer import CREATED, conversation, until
+from tests.client.peer import CREATED, MORTAL, conversation, until
 from tests.client.sockets import http_server
 
 SPAN: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
@@ -39,11 +39,11 @@ def test_a_writer_that_is_stuck_does_not_stop_settling_or_leaving(run: Run) -> N
 
 def test_when_the_outbox_is_full_the_connection_counts_as_lost(run: Run) -> None:
     async def main() -> None:
-        async with conversation() as (session, peer):
+        async with conversation(recovery=MORTAL) as (session, peer):
             peer.transport.peer.stall()
             response = session.create_response()
-            most = 8  # and each of these is a third longer on the wire
-            with pytest.raises(SessionClosed, match="32 MiB wait to be written"):
+            most = 16  # and each of these is a third longer on the wire
+            with pytest.raises(SessionClosed, match="64 MiB wait to be written"):
                 append_all(session, [bytes(4 * 1024 * 1024)] * most)
             outcome = await response.outcome()
             assert isinstance(outcome, Lost)
@@ -175,7 +175,7 @@ def test_whatever_a_transport_does_everything_settles(
 ) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        session = Session.start(api_key="k", dial=connected(made()))
+        session = Session.start(api_key="k", dial=connected(made()), recovery=MORTAL)
         session.clear_audio()
         outcome = await session.create_response().outcome()
         assert isinstance(outcome, Lost)

@@ -16,6 +16,7 @@ from rejoinder.client.pump import Pump
 from rejoinder.client.response import Response
 from rejoinder.client.session import Session
 from rejoinder.client.streams import Sink
+from rejoinder.client.transport import Transport
 from rejoinder.client.waiting import Listeners
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
@@ -26,7 +27,7 @@ from rejoinder.core.parts import Part, Text
 from rejoinder.errors import ConfigurationError, ResponseFailedError, SessionClosed
 from rejoinder.testing import Run
 from rejoinder.wire import client_events as ce
-from tests.client.peer import conversation, take_all, until
+from tests.client.peer import MORTAL, conversation, take_all, until
 
 SPAN: contextvars.ContextVar[str] = contextvars.ContextVar("span", default="none")
 
@@ -141,7 +142,7 @@ def test_a_sink_may_call_back_and_that_takes_its_turn_after_the_step(run: Run) -
 def test_asking_again_from_a_settle_at_the_end_is_refused_not_repeated(run: Run) -> None:
     async def main() -> None:
         refused: list[SessionClosed] = []
-        async with conversation() as (session, peer):
+        async with conversation(recovery=MORTAL) as (session, peer):
 
             def then(what: str) -> None:
                 if what == "Lost":
@@ -309,7 +310,7 @@ def test_a_deadline_that_stays_due_does_not_make_the_loop_spin(run: Run) -> None
         assert ticks == sorted(ticks)
         assert ticks[0] >= given.when
         pump.step(inp.Shut())
-        await pump.link.over.wait()
+        await pump.links.over.wait()
 
     run(main())
 
@@ -329,7 +330,7 @@ def test_a_deadline_that_moves_later_costs_one_wake_up_and_no_step(run: Run) -> 
         [first, *_] = [now for now, what in given.steps if isinstance(what, inp.Tick)]
         assert first == pytest.approx(given.when)
         pump.step(inp.Shut())
-        await pump.link.over.wait()
+        await pump.links.over.wait()
 
     run(main())
 
@@ -365,6 +366,12 @@ def test_a_core_that_fails_settles_all_that_waits(
     assert logging.getLogger("rejoinder").name == caplog.records[0].name
 
 
+async def never(within: float) -> Transport:
+    """Nobody answers, however long one waits."""
+    await asyncio.Event().wait()
+    raise AssertionError("nothing sets it")
+
+
 class Unable(core.Session):
     """A core with another bug: what it wants sent cannot be."""
 
@@ -378,6 +385,7 @@ def test_an_effect_that_cannot_be_carried_out_does_not_keep_the_others_from_it(
 ) -> None:
     async def main() -> None:
         pump = pump_of(Unable())
+        pump.start(never)
         session = Session(pump, policy=Policy(waits=True, retries=0), sample_bytes=2)
         response = session.create_response()
         await session.aclose()

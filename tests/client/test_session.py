@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -29,12 +30,13 @@ from rejoinder.errors import (
 )
 from rejoinder.testing import Run
 from rejoinder.wire.session import SessionConfig
-from tests.client.peer import conversation, take_all, until
+from tests.client.peer import MORTAL, conversation, take_all, until
 
 
 def test_a_reply_is_delivered_part_by_part_and_completes(run: Run) -> None:
     async def main() -> None:
         async with conversation() as (session, peer):
+            assert session.online
             response = session.create_response(instructions="Greet", metadata={"mine": "1"})
             assert "asked" in repr(response)
             asked = await peer.hear("response.create")
@@ -127,7 +129,7 @@ def test_completed_and_cancelled_responses_are_not_logged(
 def test_silence_settles_by_the_clock_and_the_next_reply_works(run: Run) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        async with conversation() as (session, peer):
+        async with conversation(recovery=MORTAL) as (session, peer):
             began = loop.time()
             silent = session.create_response()
             assert isinstance(await silent.outcome(), TimedOut)
@@ -160,6 +162,7 @@ def test_leaving_settles_everything_that_waits(run: Run) -> None:
         assert response.result.close.by == "caller"
         assert isinstance(edit.result, ef.Gone)
         assert session.ended is not None
+        assert not session.online
         assert "ended" in repr(session)
         with pytest.raises(EditLost):
             await edit
@@ -199,7 +202,7 @@ def test_after_the_end_every_call_says_so_and_does_nothing(run: Run) -> None:
 
 def test_the_server_closes_and_everything_is_told(run: Run) -> None:
     async def main() -> None:
-        async with conversation() as (session, peer):
+        async with conversation(recovery=MORTAL) as (session, peer):
             response = session.create_response()
             await peer.begin("r1")
             await peer.transport.close(1011, "internal error")
@@ -341,39 +344,59 @@ def test_the_memory_of_responses_that_nobody_takes_is_bounded(run: Run) -> None:
 
 def test_notices_are_kept_in_order_and_bounded(run: Run) -> None:
     async def main() -> None:
-        seen: list[ef.Notice] = []
-        async with conversation(on_notice=seen.append) as (session, peer):
+        heard: list[object] = []
+        async with conversation(on_event_in=lambda _, event: heard.append(event)) as (
+            session,
+            peer,
+        ):
             for number in range(300):
                 await peer.say(
                     "input_audio_buffer.speech_started", audio_start_ms=number, item_id="u"
                 )
-            await until(lambda: len(seen) == 301)
+            await until(lambda: len(heard) == 301)
             feed = session.notices()
             assert feed.dropped == 45
             first = await anext(feed)
             assert isinstance(first, ef.SpeechStarted)
             assert first.audio_start_ms == 44
-        assert isinstance(seen[-1], ef.Ended)
-        assert len([notice async for notice in feed]) == 256
+        rest = [notice async for notice in feed]
+        assert len(rest) == 256
+        assert isinstance(rest[-1], ef.Ended)
 
     run(main())
 
 
 def test_the_memory_of_notices_that_nobody_takes_is_bounded(run: Run) -> None:
     async def main() -> None:
-        seen: list[ef.Notice] = []
-        async with conversation(on_notice=seen.append) as (session, peer):
+        heard: list[Any] = []
+        async with conversation(on_event_in=lambda _, event: heard.append(event)) as (
+            session,
+            peer,
+        ):
             for number in range(40):
                 await peer.say("x.novel", text="x" * 1_000_000, number=number)
-            await until(lambda: len(seen) == 41)
+            await until(lambda: len(heard) == 41)
             feed = session.notices()
             kept = len(feed.waiting)
             assert 10 < kept < 20
             assert feed.dropped == 41 - kept
-            assert [await anext(feed) for _ in range(kept)] == seen[-kept:]
+            newest = [ef.Odd("unknown", event) for event in heard[-kept:]]
+            assert [await anext(feed) for _ in range(kept)] == newest
             await peer.say("x.novel", text="x" * 20_000_000)
-            await until(lambda: len(seen) == 42)
-            assert await anext(feed) == seen[-1]
+            await until(lambda: len(heard) == 42)
+            assert await anext(feed) == ef.Odd("unknown", heard[-1])
+
+    run(main())
+
+
+def test_who_is_called_with_the_news_finds_none_kept(run: Run) -> None:
+    async def main() -> None:
+        seen: list[ef.Notice] = []
+        async with conversation(on_notice=seen.append) as (session, _):
+            feed = session.notices()
+            assert len(seen) == 1
+        assert isinstance(seen[-1], ef.Ended)
+        assert [notice async for notice in feed] == []
 
     run(main())
 

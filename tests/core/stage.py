@@ -10,8 +10,10 @@ from typing import Any, TypeVar, cast
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.inputs import FIRST_LINK
 from rejoinder.core.outcomes import Outcome
 from rejoinder.core.parts import Part
+from rejoinder.core.recovery import Recovery
 from rejoinder.core.responses import KEY
 from rejoinder.core.session import Session
 from rejoinder.wire import client_events as ce
@@ -21,9 +23,13 @@ from rejoinder.wire.session import SessionConfig
 
 T = TypeVar("T")
 
+MORTAL = Recovery(attempts=0, renew_after=None)
+"""Of a session that ends with its connection."""
+
 
 class Stage:
-    """Feeds inputs and keeps the effects. ``said`` is everything so far, ``last`` the last step's."""
+    """Feeds inputs and keeps the effects. ``said`` is everything so far, ``last`` the last step's. ``link``:
+    the connection on which the server speaks."""
 
     def __init__(
         self,
@@ -31,15 +37,14 @@ class Stage:
         timeouts: Timeouts | None = None,
         config: SessionConfig | None = None,
         connected: bool = True,
-        keep_audio_seconds: float = 5.0,
+        recovery: Recovery = MORTAL,
     ) -> None:
-        self.session = Session(
-            timeouts=timeouts, config=config, keep_audio_seconds=keep_audio_seconds
-        )
+        self.session = Session(timeouts=timeouts, config=config, recovery=recovery)
         self.now = 0.0
         self.said: list[ef.Effect] = []
         self.last: list[ef.Effect] = []
         self.numbers = itertools.count(1)
+        self.link = FIRST_LINK
         if connected:
             self.do(inp.Connected())
 
@@ -71,7 +76,7 @@ class Stage:
         return self.hear_frame(json.dumps(event))
 
     def hear_frame(self, frame: str | bytes) -> list[ef.Effect]:
-        return self.do(inp.Received(decode_server(frame)))
+        return self.do(inp.Received(decode_server(frame), self.link))
 
     def wait(self, seconds: float) -> list[ef.Effect]:
         """Lets time pass, with a tick at every deadline on the way."""

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Cancelled, Close, Completed, Lost, Rejected, TimedOut
+from rejoinder.core.recovery import Recovery
 from rejoinder.core.responses import KEY
 from rejoinder.wire import client_events as ce
+from rejoinder.wire.response import ResponseParams
+from rejoinder.wire.session import SessionConfig
 from tests.core.stage import Stage, asked, begun, speaking
 
 BUSY = "conversation_already_has_active_response"
@@ -339,3 +343,34 @@ def test_the_end_settles_what_waits_and_nothing_is_sent_any_more(
     assert [type(stage.outcome(key)) for key in "abc"] == [Lost, Lost, Lost]
     assert len(stage.all(ef.Send)) == sent
     assert stage.session.next_deadline() is None
+
+
+# -- after a restoration --
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (SessionConfig(output_modalities=["audio"]), ["audio"]),
+        (SessionConfig(instructions="Be brief."), UNSET),
+        (None, UNSET),
+    ],
+)
+def test_a_server_that_was_told_the_conversation_is_told_what_responses_consist_of(
+    config: SessionConfig | None, said: object
+) -> None:
+    stage = Stage(config=config, recovery=Recovery())
+    stage.ask("a")
+    stage.do(inp.Disconnected(Close("network")))
+    stage.wait(1.0)
+    stage.link = 2
+    stage.do(inp.Connected(2))
+    stage.hear("session.created", session={"type": "realtime"})
+    stage.hear("session.updated", session={"type": "realtime"})
+    stage.created()
+    stage.done()
+    stage.ask("b", output_modalities=["text"])
+
+    params = [create.response for create in stage.sent(ce.ResponseCreate)]
+    told = [each.output_modalities for each in params if isinstance(each, ResponseParams)]
+    assert told == [UNSET, said, ["text"]]

@@ -13,7 +13,7 @@ from scripts.mutants import Unbroken, apply, failures
 from scripts.tables import ROOT, Edit, Line, Row, lines, rows
 
 FAMILIES = {"H": 15, "T": 14, "W": 20, "K": 10, "D": 9, "M": 6}
-LATER = ("reconnection",)
+LATER: tuple[str, ...] = ()
 HERE = "tests/rows"
 ALL = [f"{family}{n}" for family, most in FAMILIES.items() for n in range(1, most + 1)]
 

@@ -17,13 +17,16 @@ from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.outcomes import Close
 from rejoinder.core.parts import Audio
+from rejoinder.core.recovery import Recovery
 from rejoinder.core.session import Session
 from rejoinder.journal.record import Recorder, plain, read
 from rejoinder.server.serve import serve
 from rejoinder.testing import Run
 from rejoinder.wire import client_events as ce
 from rejoinder.wire import codec
-from rejoinder.wire.session import SessionConfig
+from rejoinder.wire import server_events as ev
+from rejoinder.wire.items import ContentPart, Item
+from rejoinder.wire.session import SessionConfig, SessionObject
 
 KEY = "sk-proj-0123456789abcdef"
 SOUND = b"\1\0\2\0"
@@ -53,8 +56,35 @@ def test_each_step_is_a_line_that_names_its_types(tmp_path: Path) -> None:
     assert sent["event"]["session"] == {"$": "SessionConfig", "instructions": "Be brief"}
     assert second["input"] == {"$": "Append", "audio": HASH}
     assert second["effects"][0]["event"] == {"$": "InputAudioBufferAppend", "audio": HASH}
-    assert [effect["$"] for effect in third["effects"]] == ["SettleEdit", "Announce", "Hangup"]
+    assert [effect["$"] for effect in third["effects"]] == ["Hangup", "Announce"]
     assert third["input"]["close"] == {"$": "Close", "by": "network"}
+
+
+def test_a_loss_and_what_follows_from_it_are_lines_like_others() -> None:
+    core = Session(recovery=Recovery(renew_after=None))
+
+    def step(now: float, given: inp.Input) -> tuple[Any, list[Any]]:
+        return plain(given), [plain(effect) for effect in core.step(now, given)]
+
+    sound = Item(
+        id="u1", type="message", role="user", content=[ContentPart(type="input_audio", audio=SOUND)]
+    )
+    step(0.0, inp.Connected(epoch=1.8e9))
+    step(1.0, inp.Edit("e1", ce.ConversationItemCreate(item=sound)))
+    step(1.0, inp.Received(ev.ConversationItemAdded(item=sound)))
+    lost, effects = step(2.0, inp.Disconnected(Close("network"), status=503, lot=0.25))
+    assert (lost["status"], lost["lot"]) == (503, 0.25)
+    assert [effect["$"] for effect in effects] == ["Hangup", "Announce"]
+    assert effects[1]["notice"]["$"] == "Reconnecting"
+    _, [dialled] = step(2.1, inp.Tick())
+    assert (dialled["$"], dialled["link"]) == ("Connect", 2)
+    opened, _ = step(2.2, inp.Connected(2, epoch=1.8e9 + 2))
+    assert opened == {"$": "Connected", "link": 2, "epoch": 1.8e9 + 2}
+    greeting, [changed, told] = step(
+        2.3, inp.Received(ev.SessionCreated(session=SessionObject()), 2)
+    )
+    assert (greeting["link"], changed["$"], told["link"]) == (2, "Announce", 2)
+    assert told["event"]["item"]["content"][0]["audio"] == HASH
 
 
 def test_audio_is_kept_when_asked_for(tmp_path: Path) -> None:

@@ -13,10 +13,17 @@ from livekit.agents import function_tool, llm
 from livekit.agents.metrics import RealtimeModelMetrics, STTMetrics
 
 from rejoinder.core.outcomes import Outcome
-from rejoinder.livekit import RealtimeModel, RealtimeSession, ReplyCreatedEvent, ReplyError
+from rejoinder.livekit import (
+    RealtimeModel,
+    RealtimeSession,
+    ReplyCreatedEvent,
+    ReplyError,
+    SessionReconnectedEvent,
+)
 from rejoinder.server.audio import tone
 from rejoinder.server.faults.catalogue import point
 from rejoinder.server.faults.fault import Fault
+from rejoinder.server.faults.handshake import AnyFault
 from rejoinder.server.faults.strikes import under_another_id
 from rejoinder.server.script import Script, Speech, Turn
 from rejoinder.server.serve import Server, serve
@@ -101,9 +108,14 @@ class Talk(OurSide):
         """The server's side of the session."""
         return self.server.sessions[0]
 
+    @property
+    def newest(self) -> ServedSession:
+        """The server's side of the connection that was made last."""
+        return self.server.sessions[-1]
+
     def said(self, kind: type[ClientEventBase]) -> list[Any]:
         """The client events of a type that the server has received."""
-        return [event for event in self.peer.received if isinstance(event, kind)]
+        return told(self.peer, kind)
 
     @property
     def cancelled(self) -> list[str]:
@@ -138,7 +150,7 @@ async def _calls(event: llm.GenerationCreatedEvent, heard: Heard) -> None:
 
 @contextlib.asynccontextmanager
 async def talking(
-    *faults: Fault | str, script: Script = SPOKEN, **options: Any
+    *faults: AnyFault | str, script: Script = SPOKEN, **options: Any
 ) -> AsyncIterator[Talk]:
     """A session with a server that speaks ``script`` and has these faults."""
     async with serve(script, faults=faults) as server:
@@ -162,6 +174,26 @@ def first(
 
     session.on(event, tell)
     return future
+
+
+def told(session: ServedSession, kind: type[ClientEventBase]) -> list[Any]:
+    """The client events of a type that came on one connection."""
+    return [event for event in session.received if isinstance(event, kind)]
+
+
+def items_of(session: ServedSession) -> list[str | None]:
+    """The ids of the server's conversation, in order."""
+    return [item.id for item in session.conversation.items()]
+
+
+def back(talk: Talk) -> asyncio.Future[SessionReconnectedEvent]:
+    """The next announcement that there is a connection again."""
+    return first(talk.session, "session_reconnected")
+
+
+async def passes(seconds: float) -> None:
+    """So much time goes by. In virtual time it takes none."""
+    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=seconds)
 
 
 def microphone(*, speaking: float = 0.0, silent: float = 0.0) -> rtc.AudioFrame:

@@ -40,6 +40,7 @@ def test_it_goes_out_in_pieces_of_100_ms_and_the_rest_with_the_commit(run: Run) 
 
     async def main() -> None:
         async with talking(turn_detection=None) as talk:
+            await talk.reply()  # before there is a connection, it is kept and goes out in one piece
             sent: list[dict[str, Any]] = []
             talk.session.on("openai_client_event_queued", sent.append)
             for at in range(0, len(spoken), 480):
@@ -60,6 +61,7 @@ def test_it_goes_out_in_pieces_of_100_ms_and_the_rest_with_the_commit(run: Run) 
 def test_clearing_forgets_it_on_both_sides(run: Run) -> None:
     async def main() -> None:
         async with talking(turn_detection=None) as talk:
+            await talk.reply()
             talk.session.push_audio(frame(250, 24_000, 1))
             talk.session.clear_audio()
             talk.session.push_audio(frame(50, 24_000, 1))
@@ -69,5 +71,20 @@ def test_clearing_forgets_it_on_both_sides(run: Run) -> None:
             assert talk.peer.appended == (200 + 50) * 48
             assert len(talk.said(InputAudioBufferClear)) == 1
             assert talk.said(InputAudioBufferCommit) == []
+
+    run(main())
+
+
+def test_what_is_cleared_before_there_is_a_connection_is_never_sent(run: Run) -> None:
+    async def main() -> None:
+        async with talking(turn_detection=None) as talk:
+            talk.session.push_audio(frame(250, 24_000, 1))
+            talk.session.clear_audio()
+            talk.session.push_audio(frame(250, 24_000, 1))
+            talk.session.commit_audio()
+            await talk.reply()
+
+            assert talk.peer.appended == 250 * 48
+            assert len(talk.said(InputAudioBufferCommit)) == 1
 
     run(main())

@@ -13,6 +13,7 @@ from livekit.plugins import openai as upstream
 from livekit.plugins import rejoinder as plugin
 
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.recovery import Recovery
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import RealtimeModel, RealtimeSession
 from rejoinder.testing import Run
@@ -149,7 +150,7 @@ def test_what_has_no_effect_is_said(caplog: pytest.LogCaptureFixture) -> None:
         model(temperature=0.8, max_session_duration=600.0)
 
     assert "temperature" in caplog.text
-    assert "max_session_duration" in caplog.text
+    assert "max_session_duration" not in caplog.text
 
 
 def test_turns_that_are_only_half_ours_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -168,6 +169,16 @@ def test_clocks_come_from_where_livekit_has_them() -> None:
 
     assert model(conn_options=patient).settings.timeouts.connect == 33.0
     assert model(timeouts=Timeouts(gap=3.0)).settings.timeouts.gap == 3.0
+
+
+def test_how_a_session_outlives_its_connections_comes_from_where_livekit_has_it() -> None:
+    assert model().settings.recovery == Recovery()
+    patient = APIConnectOptions(max_retry=5, retry_interval=4.0)
+    told = model(conn_options=patient, max_session_duration=None).settings.recovery
+    assert (told.attempts, told.pause, told.renew_after) == (5, 4.0, None)
+    assert told.give_up > 4.0 + 8.0 + 16.0 + 32.0
+    assert model(max_session_duration=600.0).settings.recovery.renew_after == 600.0
+    assert model(conn_options=APIConnectOptions(max_retry=0)).settings.recovery.attempts == 0
 
 
 def test_livekit_may_take_turn_detection_over(run: Run) -> None:

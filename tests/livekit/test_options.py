@@ -18,6 +18,7 @@ from openai.types.responses import ToolChoiceFunction
 
 from rejoinder.errors import ConfigurationError
 from rejoinder.livekit import options
+from rejoinder.wire import session
 from rejoinder.wire.session import SessionConfig
 
 
@@ -223,7 +224,7 @@ def test_what_cannot_be_read_is_refused_by_name(given: dict[str, Any], named: st
 def test_merging_keeps_what_the_patch_leaves_unsaid() -> None:
     base = options.initial("gpt-realtime")
 
-    merged = options.merged(base, options.given(voice="cedar", turn_detection=None))
+    merged = session.merged(base, options.given(voice="cedar", turn_detection=None))
 
     assert wire(merged)["audio"]["output"] == {
         "format": {"type": "audio/pcm", "rate": 24000},
@@ -258,7 +259,7 @@ def test_turn_detection_is_replaced_whole() -> None:
 
 def test_what_a_session_says_of_itself() -> None:
     base = options.initial("gpt-realtime")
-    quiet = options.merged(
+    quiet = session.merged(
         base,
         options.given(
             modalities=["text"],
@@ -266,7 +267,7 @@ def test_what_a_session_says_of_itself() -> None:
             turn_detection={"type": "server_vad", "create_response": False},
         ),
     )
-    manual = options.merged(base, options.given(turn_detection=None))
+    manual = session.merged(base, options.given(turn_detection=None))
 
     assert (options.responds(base), options.speaks(base)) == (True, True)
     assert options.transcription(base) == options.DEFAULT_TRANSCRIPTION

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from livekit import rtc
-from livekit.agents import llm
+from livekit.agents import APIConnectOptions, llm
 from livekit.agents.metrics import RealtimeModelMetrics, STTMetrics
 from openai.types.realtime import InputAudioBufferClearEvent
 
@@ -35,6 +35,8 @@ from tests.livekit.talk import (
     transcripts_of,
     weather,
 )
+
+ONCE = APIConnectOptions(max_retry=0)
 
 # -- the user --
 
@@ -398,15 +400,33 @@ def test_an_error_that_no_request_survives_ends_the_session(run: Run, fault: str
 
 
 @pytest.mark.parametrize("fault", ["abort", "close-1000", "close-1008", "close-1011", "expiry"])
-def test_a_lost_connection_ends_replies_and_streams(run: Run, fault: str) -> None:
+def test_a_lost_connection_ends_replies_and_streams_and_the_session_goes_on(
+    run: Run, fault: str
+) -> None:
     async def main() -> None:
         async with talking(fault) as talk:
             heard = await talk.reply()
-
             assert isinstance(heard.outcome, Lost)
             assert heard.text
             assert heard.modalities == [["audio", "text"]]
-            assert [told.recoverable for told in talk.errors] == [False]
+            assert [told.recoverable for told in talk.errors] == [True]
+
+            assert (await talk.reply()).text == WORDS
+            assert len(talk.errors) == 1
+
+    run(main())
+
+
+def test_a_connection_that_is_given_up_ends_the_session(run: Run) -> None:
+    async def main() -> None:
+        async with talking("abort", conn_options=ONCE) as talk:
+            heard = await talk.reply()
+
+            assert isinstance(heard.outcome, Lost)
+            assert heard.modalities == [["audio", "text"]]
+            assert talk.reports == [(False, "session_ended")]
+            with pytest.raises(SessionEnded):
+                await talk.session.generate_reply()
 
     run(main())
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 
 import pytest
+from livekit.agents import llm
 
-from rejoinder.core.outcomes import Failed, Lost, TimedOut
+from rejoinder.core.outcomes import Completed, Failed, Lost, Outcome, TimedOut
 from rejoinder.livekit import ReplyError
 from rejoinder.server.effects import SendRaw
 from rejoinder.server.faults.catalogue import point
@@ -26,7 +27,7 @@ from tests.livekit.promise import (
     under,
     unharmed,
 )
-from tests.livekit.talk import WORDS, Heard, Talk, microphone
+from tests.livekit.talk import WORDS, Heard, Talk, back, items_of, microphone, passes, talking
 
 PAUSE = 0.5
 """Seconds between two words of a server that does not stop talking."""
@@ -95,6 +96,7 @@ def test_h5_late_created_of_a_reply_given_up(run: Run, given_up: str) -> None:
             asked = await peer.hear("response.create")
             if given_up == "cancelled":
                 future.cancel()
+            await peer.say("rate_limits.updated", rate_limits=[])  # it lives
             await asyncio.wait([future])
             await peer.say("input_audio_buffer.speech_stopped", item_id="u1", audio_end_ms=1)
             live = asyncio.ensure_future(face.listen(await face.begun("r_live"), Heard()))
@@ -107,6 +109,76 @@ def test_h5_late_created_of_a_reply_given_up(run: Run, given_up: str) -> None:
             assert cancel["response_id"] == "r_late"
             assert (await live).text == "Still here."
             assert [event.response_id for event in face.created] == ["r_live"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("reset", Lost), ("half-open", TimedOut)])
+def test_h6_due_for_renewal_and_the_old_connection_dies(
+    run: Run, fault: str, kind: type[Outcome]
+) -> None:
+    async def main() -> None:
+        faults = ("pause-3@delta:2", f"{fault}@delta:3")
+        async with talking(*faults, max_session_duration=1.0) as talk:
+            heard = await talk.reply()
+            assert isinstance(heard.outcome, kind)
+            assert 0 < len(heard.text) < len(WORDS)
+            assert heard.took <= 3.0 + 10.0 + AT_ONCE
+            assert [told.recoverable for told in talk.errors] == [True]
+
+            following = await talk.reply()
+            assert following.text == WORDS
+            assert following.took <= 5.0
+            assert len(talk.server.sessions) == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize("fault", ["silence-for-good", "response-error@delta:3", "no-done"])
+def test_h7_due_for_renewal_and_the_response_hangs(run: Run, fault: str) -> None:
+    async def main() -> None:
+        async with talking(fault, max_session_duration=1.0) as talk:
+            loop = asyncio.get_running_loop()
+            began_at = loop.time()
+            heard = await talk.reply()
+            await talk.server.sessions[0].wait_closed()
+
+            assert heard.outcome is not None
+            assert not isinstance(heard.outcome, Completed)
+            assert loop.time() - began_at <= 10.0 + 2 * 2.0 + 2 * AT_ONCE
+            assert (await talk.reply()).text == WORDS
+            assert talk.newest.close_code is None
+
+    run(main())
+
+
+def test_h8_the_other_end_vanishes_in_the_middle(run: Run) -> None:
+    async def main() -> None:
+        async with talking("half-open") as talk:
+            loop, returned = asyncio.get_running_loop(), back(talk)
+            began_at = loop.time()
+            heard = await talk.reply()
+            assert failed_in_the_middle(TimedOut, talk, heard).code == "timeout_gap"
+            assert heard.took <= 10.0 + AT_ONCE
+
+            following = asyncio.ensure_future(talk.reply())
+            await returned
+            assert loop.time() - began_at <= 15.0 + AT_ONCE
+            assert (await following).text == WORDS
+            assert [code for _, code in talk.reports] == ["timeout_gap", "connection_lost"]
+
+    run(main())
+
+
+def test_h8_the_other_end_vanishes_while_nobody_speaks(run: Run) -> None:
+    async def main() -> None:
+        async with talking("half-open@updated") as talk:
+            loop = asyncio.get_running_loop()
+            began_at = loop.time()
+            await back(talk)
+
+            assert loop.time() - began_at <= 15.0 + AT_ONCE
+            assert (await talk.reply()).text == WORDS
 
     run(main())
 
@@ -125,6 +197,47 @@ def test_h9_a_peer_that_stops_reading(run: Run) -> None:
 
             assert loop.time() - began_at <= 2.0 + AT_ONCE
             assert isinstance((await asked).outcome, Lost)
+
+    run(main())
+
+
+LONG = llm.ChatContext([llm.ChatMessage(id="item_long", role="user", content=["x" * 12_000_000])])
+
+
+def test_h10_the_new_server_does_not_read_what_it_is_told(run: Run) -> None:
+    async def main() -> None:
+        async with talking("stops-reading@opened:2") as talk:
+            loop = asyncio.get_running_loop()
+            await talk.session.update_chat_ctx(LONG)
+            talk.server.arm("reset")
+            await talk.reply()
+            lost_at = loop.time()
+            assert (await talk.reply()).text == WORDS
+
+            assert loop.time() - lost_at <= 7.0 + AT_ONCE
+            assert len(talk.server.sessions) == 3
+            assert items_of(talk.newest)[0] == "item_long"
+
+    run(main())
+
+
+def test_h10_closing_while_the_new_server_does_not_read(run: Run) -> None:
+    async def main() -> None:
+        async with talking("stops-reading@opened:2") as talk:
+            loop = asyncio.get_running_loop()
+            await talk.session.update_chat_ctx(LONG)
+            talk.server.arm("reset")
+            await talk.reply()
+            await talk.server.session(1)
+            waiting = asyncio.ensure_future(talk.reply())
+            await passes(0.5)
+            began_at = loop.time()
+            await talk.session.aclose()
+
+            assert loop.time() - began_at <= 2.0 + AT_ONCE
+            error = (await waiting).error
+            assert error is not None
+            assert error.code == "session_closed"
 
     run(main())
 

@@ -121,7 +121,7 @@ def test_w3_interrupted_with_two_in_flight(run: Run) -> None:
         ("done-failed", Failed, [(True, "server_error")]),
         ("done-incomplete", Incomplete, [(True, "max_output_tokens")]),
         ("silence-mid-audio", TimedOut, [(True, "timeout_gap")]),
-        ("abort", Lost, [(False, "session_ended")]),
+        ("abort", Lost, [(True, "connection_lost")]),
     ],
 )
 def test_w5_every_end_can_be_told_from_the_others(
@@ -195,6 +195,7 @@ def test_w11_a_reply_that_comes_after_its_deadline(run: Run) -> None:
         async with face_to_face() as face:
             peer, asking = face.peer, asyncio.ensure_future(face.reply())
             asked = await peer.hear("response.create")
+            await peer.say("rate_limits.updated", rate_limits=[])  # it lives
             failed_before_output(TimedOut, face, await asking)
             await peer.created("r_late", metadata=asked["response"]["metadata"])
             await face.words("r_late", "Too late.")

@@ -1,4 +1,4 @@
-"""The one timer of a session."""
+"""Timers that know of a blocked loop: the one of a session, and that of what must not take too long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextvars
 import math
 from collections.abc import Callable
 
-__all__ = ["Alarm"]
+__all__ = ["Alarm", "Patience"]
 
 _LATE = 0.1
 """An alarm that rings so much too late (seconds) tells that the loop was blocked."""
@@ -24,6 +24,8 @@ class Alarm:
     silence is ours and not the server's. So an alarm that is late is put off once: for as long as it is
     late, a second at most.
     """
+
+    __slots__ = ("_handle", "_loop", "_respite_ends", "_ring", "rings_at")
 
     def __init__(self, ring: Callable[[float], None]) -> None:
         self._ring = ring
@@ -58,3 +60,40 @@ class Alarm:
             self.set(when)
         else:
             self._ring(when)
+
+
+class Patience:
+    """Rings when something that has begun has not ended within so many seconds.
+
+    However often something begins and ends, there is one timer in that time.
+    """
+
+    __slots__ = ("_alarm", "_due", "_now", "_ring", "_within")
+
+    def __init__(self, within: float, ring: Callable[[], None]) -> None:
+        self._within = within
+        self._ring = ring
+        self._now = asyncio.get_running_loop().time
+        self._alarm = Alarm(self._rings)
+        self._due = math.inf
+
+    def begin(self) -> None:
+        """It has begun."""
+        self._due = due = self._now() + self._within
+        if due < self._alarm.rings_at:
+            self._alarm.set(due)
+
+    def end(self) -> None:
+        """It has ended."""
+        self._due = math.inf
+
+    def clear(self) -> None:
+        """Does not ring, whatever has begun."""
+        self.end()
+        self._alarm.clear()
+
+    def _rings(self, when: float) -> None:
+        if self._due <= when:
+            self._ring()
+        elif self._due < math.inf:
+            self._alarm.set(self._due)

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import UNSET
 
 from rejoinder.client import options as opt
+from rejoinder.core import requests
 from rejoinder.errors import ConfigurationError
 from rejoinder.wire import client_events as ce
-from rejoinder.wire import codec, flat, lenient
+from rejoinder.wire import codec
 from rejoinder.wire.response import ResponseParams
 from rejoinder.wire.session import SessionConfig
 
@@ -31,8 +32,7 @@ def plain(event: ce.ClientEvent | ce.RawClientEvent | Mapping[str, Any]) -> dict
 
 def configuration(raw: dict[str, Any]) -> SessionConfig | None:
     """What a `session.update` says of the session, as far as it can be read."""
-    said = raw.get("session")
-    return lenient.build(SessionConfig, flat.nested(said)) if isinstance(said, dict) else None
+    return requests.configuration(ce.RawClientEvent(raw))
 
 
 def params(raw: dict[str, Any]) -> ResponseParams:

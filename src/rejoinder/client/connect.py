@@ -10,6 +10,7 @@ from rejoinder.client.session import Session
 from rejoinder.client.transport import Dial, HttpSession
 from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.recovery import Recovery
 from rejoinder.wire.dialects import OPENAI, Dialect
 from rejoinder.wire.session import SessionConfig
 
@@ -17,6 +18,9 @@ __all__ = ["connect"]
 
 CLOCKS = Timeouts()
 """The default of every clock."""
+
+RECOVERY = Recovery()
+"""The default policy of reconnecting."""
 
 
 @asynccontextmanager
@@ -28,6 +32,7 @@ async def connect(
     dialect: Dialect = OPENAI,
     session: SessionConfig | None = None,
     timeouts: Timeouts = CLOCKS,
+    recovery: Recovery = RECOVERY,
     busy: Busy = "wait",
     retries: int = 0,
     http_session: HttpSession | None = None,
@@ -56,22 +61,28 @@ async def connect(
     - ``session``: the `SessionConfig` to begin with; default: the server's own.
     - ``timeouts``: every clock, see `Timeouts`. One that runs out while the event loop is blocked waits
       for what came meanwhile: for as long again, a second at most.
+    - ``recovery``: how the session outlives its connections, see `Recovery`. When one is lost, or could
+      not be had, another is tried unless the server's refusal is final, and `Reconnecting` and
+      `Reconnected` notices tell of it; when one has become old, it is replaced before it ends.
+      ``Recovery(attempts=0)``: a lost connection is the end of the session.
     - ``busy``: what a request does while another response holds the conversation, ``"wait"``
       (default) in the queue or ``"fail"`` at once.
     - ``retries``: how often a response is asked for again, by itself, when the server declares it failed
       by a code that may pass (rate limits, server errors) before anything of it was delivered. The
       pause is what the server's words ask for; all of it stays within the clocks of the first time.
-      Nothing else is ever asked again, and by default (0) nothing is.
+      So is one that is lost with its connection before anything of it was delivered. By default (0)
+      neither is; what was never begun is asked once more on the next connection in any case.
     - ``http_session``: an ``aiohttp.ClientSession`` whose connector and proxy to use; it stays open.
     - ``headers``: added to the upgrade request.
     - ``journal``: called as ``journal(now, input, effects)`` at each step, such as
       `rejoinder.journal.record.Recorder`.
     - ``on_response``: called with each `Response` that the server begins by itself; returns the `Sink`
       that shall receive it, or None for no interest. Without it they wait in `Session.responses`.
-    - ``on_notice``: called with each notice. ``on_event_in(raw, event)`` and ``on_event_out(event,
-      raw)``: called with each event on the wire, before it is looked at and before it is sent. What
-      they return, if it is a frame, takes the event's place. All of these are called synchronously, on
-      the event loop; what they raise is logged and changes nothing.
+    - ``on_notice``: called with each notice (of `rejoinder.core.effects`); then none is kept for
+      `Session.notices`. ``on_event_in(raw, event)`` and ``on_event_out(event, raw)``: called with each
+      event on the wire, before it is looked at and before it is sent. What they return, if it is a
+      frame, takes the event's place. All of these are called synchronously, on the event loop; what
+      they raise is logged and changes nothing.
     - ``dial``: opens the transport in another way than `rejoinder.client.transport.dial`.
 
     Entering waits for the server's first event that is not an error, since a successful upgrade proves
@@ -79,9 +90,11 @@ async def connect(
 
     - `ConfigurationError` at once, when an option cannot be used, there is no key, or there is no
       running event loop;
-    - `ConnectError` when the server cannot be reached, refuses the upgrade (``status``), refuses the
-      session right after it (``code`` and the server's message, ``close_code``), or says nothing
-      usable within ``timeouts.connect`` seconds (``code`` ``"timeout"``).
+    - `ConnectError` when the server cannot be reached, refuses the upgrade (``status``,
+      ``retry_after``), refuses the session right after it (``code`` and the server's message,
+      ``close_code``), or says nothing usable within ``timeouts.connect`` seconds (``code``
+      ``"timeout"``); after several attempts, for the reason of the last one, and after
+      ``timeouts.connect`` and ``recovery.give_up`` seconds together at the latest.
 
     Leaving closes the session as `Session.aclose` does: within ``timeouts.close`` seconds, everything
     settled; it raises nothing of its own. Cancelling the entry closes what was opened.
@@ -93,6 +106,7 @@ async def connect(
         dialect=dialect,
         session=session,
         timeouts=timeouts,
+        recovery=recovery,
         busy=busy,
         retries=retries,
         http_session=http_session,

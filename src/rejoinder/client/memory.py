@@ -6,18 +6,27 @@
     session = Session.start(model="m", api_key="k", dial=connected(ours))
     event = codec.decode_client(await theirs.receive())
     await theirs.send(codec.encode(...))
+
+Where a session dials again and again::
+
+    switchboard = Switchboard()
+    switchboard.refuse(ConnectError("come back later", status=503))     # the first time
+    session = Session.start(model="m", api_key="k", dial=switchboard)
+    theirs = await switchboard.far_end()                                # of the second
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Mapping
 
 from rejoinder.client.transport import Dial, Transport
 from rejoinder.core.outcomes import Close
+from rejoinder.errors import ConnectError
 
-__all__ = ["MemoryTransport", "connected", "pair"]
+__all__ = ["MemoryTransport", "Switchboard", "connected", "pair"]
 
 
 def pair() -> tuple[MemoryTransport, MemoryTransport]:
@@ -34,6 +43,50 @@ def connected(transport: Transport) -> Dial:
         return transport
 
     return dial
+
+
+class Switchboard:
+    """A `Dial` that makes a connection of its own each time, unless told what is to happen instead.
+
+    ``dials``: how often it was dialled. What `refuse`, `hang` and `delay` lay out happens once each, in
+    that order, to the next dials; those after them are answered at once.
+    """
+
+    def __init__(self) -> None:
+        self.dials = 0
+        self._plans: deque[tuple[float, ConnectError | None]] = deque()
+        self._far_ends: asyncio.Queue[MemoryTransport] = asyncio.Queue()
+
+    def refuse(self, error: ConnectError, after: float = 0.0) -> None:
+        """A dial raises ``error``, ``after`` seconds."""
+        self._plans.append((after, error))
+
+    def hang(self) -> None:
+        """A dial never ends."""
+        self.delay(math.inf)
+
+    def delay(self, seconds: float) -> None:
+        """A dial takes so long until there is a connection."""
+        self._plans.append((seconds, None))
+
+    async def far_end(self) -> MemoryTransport:
+        """The other end of the oldest connection that was not asked for yet; waits until there is one.
+        Cancelling it loses nothing."""
+        return await self._far_ends.get()
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> Transport:
+        """See `Dial`."""
+        self.dials += 1
+        after, error = self._plans.popleft() if self._plans else (0.0, None)
+        if after == math.inf:
+            await asyncio.Event().wait()
+        if after:
+            await asyncio.sleep(after)
+        if error is not None:
+            raise error
+        ours, theirs = pair()
+        self._far_ends.put_nowait(theirs)
+        return ours
 
 
 class MemoryTransport:

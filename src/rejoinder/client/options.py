@@ -13,6 +13,7 @@ from msgspec import UNSET
 from rejoinder.client.transport import Dial, HttpSession
 from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.recovery import Recovery
 from rejoinder.errors import ConfigurationError
 from rejoinder.wire import codec
 from rejoinder.wire.client_events import (
@@ -37,6 +38,7 @@ __all__ = [
     "credentials",
     "metadata",
     "policy",
+    "recovery",
 ]
 
 Busy = Literal["wait", "fail"]
@@ -46,6 +48,16 @@ _SAMPLE_BYTES = {"audio/pcm": 2, "audio/pcmu": 1, "audio/pcma": 1}
 _PCM_RATE = 24_000
 
 _MOST_RETRIES = 100
+MOST_ATTEMPTS = 100
+
+_RECOVERY_REMEDIES = {
+    "pause": "attempts=1 makes a single one, after 0.1 s",
+    "give_up": "attempts=0 gives up at once",
+    "healthy": "a short time lets nearly every connection count as healthy",
+    "keep_audio": "a short time keeps nearly nothing",
+    "renew_after": "None renews no connection for its age",
+}
+"""What to say instead of a value out of bounds."""
 
 _MOST_METADATA = 15
 """Sixteen pairs are allowed (OpenAI Realtime reference), and one is ours."""
@@ -68,6 +80,7 @@ class Options(Reach, total=False):
 
     session: SessionConfig | None
     timeouts: Timeouts
+    recovery: Recovery
     busy: Busy
     retries: int
     journal: OnEvent | None
@@ -112,14 +125,42 @@ def clocks(timeouts: Timeouts) -> Timeouts:
             f"timeouts must be a rejoinder.Timeouts, not {type(timeouts).__name__}"
         )
     for name in timeouts.__struct_fields__:
-        seconds = getattr(timeouts, name)
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-            raise ConfigurationError(f"timeouts.{name} must be a number of seconds")
+        seconds = _seconds(f"timeouts.{name}", getattr(timeouts, name))
         if not math.isfinite(seconds) or seconds <= 0:
             raise ConfigurationError(
                 f"timeouts.{name} must be positive and finite: a clock that never runs out is a hang"
             )
     return timeouts
+
+
+def recovery(given: Recovery) -> Recovery:
+    """The policy of reconnecting, every member of it in its bounds."""
+    if not isinstance(given, Recovery):
+        raise ConfigurationError(
+            f"recovery must be a rejoinder.Recovery, not {type(given).__name__}"
+        )
+    if type(given.attempts) is not int or not 0 <= given.attempts <= MOST_ATTEMPTS:
+        raise ConfigurationError(
+            f"recovery.attempts must be a whole number up to {MOST_ATTEMPTS}: "
+            "0 ends the session with its first connection"
+        )
+    for name, remedy in _RECOVERY_REMEDIES.items():
+        if (name, getattr(given, name)) != ("renew_after", None):
+            seconds = _seconds(f"recovery.{name}", getattr(given, name))
+            if not math.isfinite(seconds) or seconds <= 0:
+                raise ConfigurationError(f"recovery.{name} must be positive and finite: {remedy}")
+    before = _seconds("recovery.renew_before", given.renew_before)
+    if not math.isfinite(before) or before < 0:
+        raise ConfigurationError(
+            "recovery.renew_before must be finite and not negative: 0 waits for the very end"
+        )
+    return given
+
+
+def _seconds(name: str, given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise ConfigurationError(f"{name} must be a number of seconds")
+    return given
 
 
 def reach(dial: object, http_session: object) -> None:

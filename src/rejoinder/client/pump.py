@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import random
 from typing import assert_never
 
 import msgspec
 
 from rejoinder.client.alarm import Alarm
-from rejoinder.client.link import Link
+from rejoinder.client.link import Dialled, Link
+from rejoinder.client.links import Links
 from rejoinder.client.outbox import MOST_OUTBOUND
-from rejoinder.client.transport import Transport
 from rejoinder.client.waiting import Listeners, OnEvent, Waiting, guarded
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Close
 from rejoinder.core.session import Session as Core
-from rejoinder.errors import ConfigurationError, ConnectError, RejoinderError
+from rejoinder.errors import ConfigurationError, RejoinderError
 from rejoinder.wire import codec
 from rejoinder.wire.client_events import ClientEvent, RawClientEvent
 from rejoinder.wire.dialects import OPENAI, Dialect
-from rejoinder.wire.response import ErrorBody
 from rejoinder.wire.server_events import Error, MalformedFrame, ServerEvent
 
 __all__ = ["Pump", "running_loop"]
@@ -46,7 +45,7 @@ class Pump:
         self, core: Core, clocks: Timeouts, listeners: Listeners, dialect: Dialect = OPENAI
     ) -> None:
         self.core = core
-        self.link = Link(self, clocks)
+        self.links = Links(clocks)
         self.waiting = Waiting(
             listeners,
             cancel=self._cancel,
@@ -67,9 +66,14 @@ class Pump:
         """How the session ended."""
         return self._broken or self.core.ended
 
-    def start(self, dial: Callable[[], Awaitable[Transport]]) -> None:
+    def start(self, dial: Dialled) -> None:
         """Begins to connect."""
-        self.link.open(dial)
+        self.links.start(self, dial)
+
+    def shut(self) -> None:
+        """Begins to end the session."""
+        self.step(inp.Shut())
+        self.links.close_all()
 
     def tap(self, on_event_in: OnEvent | None, on_event_out: OnEvent | None) -> None:
         """Shows each event on the wire to these from now on, and to nobody else."""
@@ -130,7 +134,7 @@ class Pump:
             case ef.Deliver():  # first, and not taken apart by position, which is slow: there are many
                 self.waiting.deliver(effect.key, effect.part)
             case ef.Send():
-                self._send(effect.event)
+                self._send(effect.event, effect.link)
             case ef.Open():
                 self.waiting.open(effect)
             case ef.Withdraw(key):
@@ -140,9 +144,11 @@ class Pump:
             case ef.SettleEdit(key, result):
                 self.waiting.settle_edit(key, result)
             case ef.Announce(notice):
-                self.waiting.announce(notice, self._frame_size)
-            case ef.Hangup(code, reason):
-                self._hang_up(code, reason)
+                self._announce(notice)
+            case ef.Connect(number, within):
+                self.links.open(self, number, within)
+            case ef.Hangup(number):
+                self.links.close(number)
             case _:
                 assert_never(effect)
 
@@ -150,25 +156,38 @@ class Pump:
         self.check_loop()
         self.step(inp.Cancel((key,)))
 
-    def _send(self, event: ClientEvent | RawClientEvent) -> None:
+    def _send(self, event: ClientEvent | RawClientEvent, number: int) -> None:
+        link = self.links.live.get(number)
+        if link is None:
+            return
         frame = codec.encode(event, self.dialect)
         if self._listeners.on_event_out is not None:
             other = guarded(self._listeners.on_event_out, event, frame)
             other = other.encode() if isinstance(other, str) else other
             frame = other if isinstance(other, bytes) else frame
-        if not self.link.outbox.put(frame) and self.ended is None:
-            most = f"{MOST_OUTBOUND >> 20} MiB"
-            self.step(inp.Disconnected(Close("network", None, f"{most} wait to be written")))
+        if not link.outbox.put(frame):
+            link.lose(Close("network", None, f"{MOST_OUTBOUND >> 20} MiB wait to be written"))
 
-    def _hang_up(self, code: int, reason: str) -> None:
-        self._alarm.clear()
-        self.link.close(code, reason)
+    def _announce(self, notice: ef.Notice) -> None:
+        match notice:
+            case ef.Reconnecting():
+                self.links.serving.clear()
+            case ef.Reconnected():
+                self.links.serving.set()
+            case ef.Ended():
+                self._alarm.clear()
+                self.links.end()
+            case _:
+                pass  # news for others
+        self.waiting.announce(notice, self._frame_size)
 
     def _break(self) -> None:
         """A core that fails is not asked again. Nothing hangs: all that waits is settled here."""
         self._broken = Close("caller", None, "an internal error ended the session: see the log")
         self.waiting.abandon(self._broken)
-        self._hang_up(1011, "")
+        self._alarm.clear()
+        self.links.end()
+        self.links.close_all(1011)
 
     # -- the timer --
 
@@ -187,55 +206,48 @@ class Pump:
         elif deadline is not None:
             self.step(inp.Tick())
 
-    # -- what the link tells (link.Hearer) --
+    # -- what a link tells (link.Hearer) --
 
-    def connected(self) -> None:
+    def connected(self, link: Link) -> None:
         """The socket is open."""
-        self.step(inp.Connected())
+        self.step(inp.Connected(link.number, self.links.date()))
 
-    def heard(self, frame: str | bytes) -> None:
-        """A frame has come. After the end nobody listens any more."""
-        if self.core.ended is not None or self._broken is not None:
-            return
+    def heard(self, link: Link, frame: str | bytes) -> None:
+        """A frame has come."""
         event = codec.decode_server(frame)
         if self._listeners.on_event_in is not None:
             other = guarded(self._listeners.on_event_in, frame, event)
             if isinstance(other, (bytes, str)):
                 frame, event = other, codec.decode_server(other)
-        if not self.link.greeted:
-            self._greet(event)
+        if not link.greeted:
+            self._greet(link, event)
         self._frame_size = len(frame)
-        self.step(inp.Received(event))
+        self.step(inp.Received(event, link.number))
         self._frame_size = 0
 
-    def lost(self, close: Close) -> None:
-        """The socket is gone, or could not be had. After the end that is no news."""
-        if self.ended is not None:
-            return
-        if not self.link.greeted and self.link.refusal is not None:
-            close = Close(close.by, close.code, close.reason, self.link.refusal)
-        self.step(inp.Disconnected(close))
+    def lost(self, link: Link, close: Close) -> None:
+        """The socket is gone, or could not be had: what is left of it is closed."""
+        ending = link.ending
+        if not link.greeted and ending.refusal is not None:
+            close = msgspec.structs.replace(close, error=ending.refusal)
+        self.links.close(link.number)
+        lot, status, after = random.random(), ending.status, ending.retry_after
+        self.step(inp.Disconnected(close, link.number, status, after, lot))
 
-    def _greet(self, event: ServerEvent) -> None:
+    def over(self, link: Link) -> None:
+        """Nothing of the link is left."""
+        self.links.forget(link)
+
+    def _greet(self, link: Link, event: ServerEvent) -> None:
         """A successful upgrade proves nothing: OpenAI refuses keys and models after it, by an error."""
         if isinstance(event, Error):
-            self.link.refusal = event.error
+            link.ending.refusal = event.error
         elif not isinstance(event, MalformedFrame):
-            self.link.greet()
+            self.links.greet(link)
 
     def refused(self) -> RejoinderError:
         """Why there was never a usable session; to be asked after its end."""
-        if self.link.failure is not None and self.link.refusal is None:
-            return self.link.failure
-        close = self.ended or Close("network")
-        error = self.link.refusal or close.error or ErrorBody()
-        code = close.code or (self.link.parting.code if self.link.parting else None)
-        words = error.message or close.reason or "the server closed the connection at once"
-        return ConnectError(
-            f"the server refused the session: {words}",
-            code=error.code or error.type or "connection_closed",
-            close_code=code,
-        )
+        return self.links.ending.error(self.ended)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

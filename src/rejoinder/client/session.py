@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
 import msgspec
@@ -12,6 +12,8 @@ from msgspec import UNSET, UnsetType
 from rejoinder.client import by_hand
 from rejoinder.client import options as opt
 from rejoinder.client.edit import Edit
+from rejoinder.client.ending import closed
+from rejoinder.client.link import Dialled
 from rejoinder.client.pump import Pump, running_loop
 from rejoinder.client.response import Response
 from rejoinder.client.samples import SampleSize
@@ -24,8 +26,9 @@ from rejoinder.core import session as core
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.effects import Notice
 from rejoinder.core.outcomes import Close
+from rejoinder.core.recovery import Recovery
 from rejoinder.core.requests import EDITS
-from rejoinder.errors import ConfigurationError, SessionClosed
+from rejoinder.errors import ConfigurationError
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.dialects import OPENAI, Dialect
 from rejoinder.wire.items import Item
@@ -58,8 +61,9 @@ class Session:
         """A session that connects in the background; takes what `connect` takes.
 
         Returns at once. What is asked for before there is a connection waits for it, within the
-        ``offline`` clock. When the connection fails, everything that waits settles, and an `Ended`
-        notice says why; `opened` raises it. The session must be closed with `aclose`.
+        ``offline`` clock. When there is no connection to be had, as ``recovery`` has it, everything that
+        waits settles, and an `Ended` notice says why; `opened` raises it. The session must be closed with
+        `aclose`.
 
         Raises `ConfigurationError` when an option cannot be used, there is no key, or there is no
         running event loop.
@@ -79,9 +83,11 @@ class Session:
             on_event_out=options.get("on_event_out"),
             journal=options.get("journal"),
         )
+        recovery = opt.recovery(options.get("recovery", Recovery()))
         policy = opt.policy(options.get("busy", "wait"), options.get("retries", 0))
         dialled = _dialling(options, clocks, dialect)
-        pump = Pump(core.Session(config=config, timeouts=clocks), clocks, listeners, dialect)
+        state = core.Session(config=config, timeouts=clocks, recovery=recovery)
+        pump = Pump(state, clocks, listeners, dialect)
         pump.start(dialled)
         return cls(pump, policy=policy, sample_bytes=opt.sample_bytes(config) or 2)
 
@@ -90,36 +96,43 @@ class Session:
     async def opened(self) -> None:
         """Returns when the session is usable: the server has said something that is no error.
 
-        Raises `ConnectError` if it never will be, `SessionClosed` if it was closed before, and
+        It may take several connections until then. Raises `ConnectError` if it never will be, for the
+        reason of the last one, `SessionClosed` if it was closed before, and
         `ConfigurationError` on another event loop. Cancelling it changes nothing.
         """
         self._pump.check_loop()
-        await self._pump.link.known.wait()
-        if self._pump.link.greeted:
+        await self._pump.links.known.wait()
+        if self._pump.links.used:
             return
         ended = self._pump.ended
-        if ended is not None and ended.by == "caller" and self._pump.link.failure is None:
-            raise _closed(ended)
+        if ended is not None and ended.by == "caller":
+            raise closed(ended)
         raise self._pump.refused()
 
     async def aclose(self) -> None:
         """Ends the session: settles everything that waits, sends what was still to be written, closes
-        the socket; all within ``timeouts.close`` seconds.
+        every socket; all within ``timeouts.close`` seconds.
 
         May be called again, also at the same time. Cancelling it leaves the closing under way.
         Afterwards nothing of the session is left on the loop. Raises `ConfigurationError` on another
         event loop than the session's, and nothing else.
         """
-        if self._pump.link.over.is_set():
+        if self._pump.links.over.is_set():
             return
         self._pump.check_loop()
-        self._pump.step(inp.Shut())
-        await self._pump.link.over.wait()
+        self._pump.shut()
+        await self._pump.links.over.wait()
 
     @property
     def ended(self) -> Close | None:
         """How the session ended; None while it lives."""
         return self._pump.ended
+
+    @property
+    def online(self) -> bool:
+        """Whether a connection serves, so that what is asked for goes out at once. False while connecting,
+        between two connections, and after the end."""
+        return self.ended is None and self._pump.core.online
 
     # -- what the user says --
 
@@ -127,10 +140,10 @@ class Session:
         """Adds samples to the server's input buffer, in the session's input format (PCM16
         little-endian, 24 kHz mono by default); empty audio is ignored.
 
-        Before there is a connection, the newest 5 s are kept. After that nothing is ever dropped: up
-        to 32 MiB of events wait to be written, and when there is no room for more, the connection
-        counts as lost and the session ends (`Ended`, every response `Lost`). Who sends faster than
-        real time awaits `drain` now and then.
+        While there is no connection, the newest ``recovery.keep_audio`` seconds (5) are kept, before the
+        first one and between two of them; what the user was saying then is kept whole. While there is one
+        nothing is ever dropped: up to 64 MiB of events wait to be written, and when there is no room for
+        more, the connection counts as lost. Who sends faster than real time awaits `drain` now and then.
 
         Raises `ConfigurationError` for anything but bytes, and for half a sample.
         """
@@ -154,11 +167,10 @@ class Session:
 
     async def drain(self) -> None:
         """Returns when everything asked for has been handed to the operating system, or never will
-        be; not before there is a connection. Raises `ConfigurationError` on another event loop.
-        Cancelling it changes nothing."""
+        be; not before there is a connection, and not between two of them. Raises `ConfigurationError`
+        on another event loop. Cancelling it changes nothing."""
         self._pump.check_loop()
-        await self._pump.link.known.wait()
-        await self._pump.link.outbox.drained()
+        await self._pump.links.drained()
 
     def commit_audio(self) -> Edit:
         """Turns the input buffer into a user message. Not needed where the server detects turns; the
@@ -283,9 +295,12 @@ class Session:
             item_id,
         )
 
-    def truncate_item(self, item_id: str, content_index: int, audio_end_ms: int) -> Edit:
+    def truncate_item(
+        self, item_id: str, content_index: int, audio_end_ms: int, *, heard: str | None = None
+    ) -> Edit:
         """Keeps the first ``audio_end_ms`` milliseconds of an assistant item's audio, which is what the
-        user has heard; the server forgets its whole transcript."""
+        user has heard; the server forgets its whole transcript. ``heard``: the words up to there, which
+        the server of a later connection is told; default: as many of them as of the audio."""
         return self._edit(
             "truncate_item",
             lambda key: ce.ConversationItemTruncate(
@@ -295,6 +310,7 @@ class Session:
                 audio_end_ms=audio_end_ms,
             ),
             item_id,
+            heard,
         )
 
     def update(self, session: SessionConfig) -> Edit:
@@ -347,13 +363,13 @@ class Session:
         """The news of the session, from its beginning: an asynchronous iterator that ends with `Ended`.
 
         The newest 256 are kept until they are taken, or fewer when the events behind them had more than
-        16 MiB together; `Feed.dropped` counts those that had to go.
-        Several iterations would share the news between them.
+        16 MiB together; `Feed.dropped` counts those that had to go. With the option ``on_notice`` there is
+        nothing here. Several iterations would share the news between them.
         """
         return self._pump.waiting.notices
 
     def __repr__(self) -> str:
-        state = "ended" if self.ended else ("open" if self._pump.link.greeted else "connecting")
+        state = "ended" if self.ended else self._pump.links.state
         return f"<Session {state}, {len(self._pump.waiting.responses)} responses under way>"
 
     # -- inside --
@@ -386,46 +402,41 @@ class Session:
         return edit
 
     def _edit(
-        self, name: str, event: Callable[[str], ce.ClientEvent], item_id: str | None = None
+        self,
+        name: str,
+        event: Callable[[str], ce.ClientEvent],
+        item_id: str | None = None,
+        heard: str | None = None,
     ) -> Edit:
         self._check()
         key = _name("rj")
         typed = event(key)
         opt.checked(name, typed)
         edit = self._pump.waiting.edit(key, item_id)
-        self._pump.step(inp.Edit(key, typed))
+        self._pump.step(inp.Edit(key, typed, heard))
         return edit
 
     def _check(self) -> None:
         self._pump.check_loop()
         ended = self._pump.ended
         if ended is not None:
-            raise _closed(ended)
+            raise closed(ended)
 
 
-def _dialling(
-    options: opt.Options, clocks: Timeouts, dialect: Dialect
-) -> Callable[[], Awaitable[Transport]]:
+def _dialling(options: opt.Options, clocks: Timeouts, dialect: Dialect) -> Dialled:
     """How to connect. A function rather than a ``partial``, whose repr would show the key."""
     url = opt.address(options.get("base_url"), options.get("model", "gpt-realtime"), dialect)
     headers = opt.credentials(options.get("api_key"), options.get("headers"), url, dialect)
     own, http_session = options.get("dial"), options.get("http_session")
     opt.reach(own, http_session)
 
-    async def dialled() -> Transport:
+    async def dialled(within: float) -> Transport:
         if own is not None:
             return await own(url, headers)
-        return await dial(url, headers, http_session=http_session, timeouts=clocks)
+        bounded = msgspec.structs.replace(clocks, connect=within)
+        return await dial(url, headers, http_session=http_session, timeouts=bounded)
 
     return dialled
-
-
-def _closed(close: Close) -> SessionClosed:
-    told = close.error.message if close.error else None
-    words = told or close.reason or f"it was closed by the {close.by}"
-    return SessionClosed(
-        f"the session has ended: {words}", code=close.error.code if close.error else None
-    )
 
 
 def _given(value: T | None) -> T | UnsetType:

@@ -8,7 +8,7 @@ carry the request's headers in their ``repr``, so they are never chained.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -16,6 +16,8 @@ import aiohttp
 import msgspec
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, WSMsgType
 
+from rejoinder.client.heartbeat import Heartbeat
+from rejoinder.client.refusal import line, refusal
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.outcomes import Close
 from rejoinder.errors import ConfigurationError, ConnectError, RejoinderError
@@ -28,14 +30,13 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[Literal[False]]"
 """One whose text frames come as bytes: they are decoded with the event, and not before."""
 
+_SendControl: TypeAlias = Callable[[bytes], Coroutine[Any, Any, None]]
+
 MOST_FRAME = 32 * 1024 * 1024
 """The largest frame that is accepted, in bytes: items come with their audio embedded."""
 
 _MOST_BODY = 64 * 1024
 """How much of a refusal's body is read, in bytes."""
-
-_MOST_WORDS = 500
-"""How much of what a peer says goes into an error's message, in characters."""
 
 _BODY_PATIENCE = 1.0
 """How long the body of a refusal is waited for, in seconds: its status alone says enough."""
@@ -128,11 +129,15 @@ async def dial(
             await http.close()
     if connected is None:
         raise _hidden(failure or ConnectError("no connection"), secrets)
-    return AiohttpTransport(connected, http, handshake.connection, secrets, clocks.close)
+    return AiohttpTransport(connected, http, handshake.connection, secrets, clocks)
 
 
 class AiohttpTransport:
-    """A WebSocket of aiohttp's. Made by `dial`."""
+    """A WebSocket of aiohttp's. Made by `dial`.
+
+    When nothing comes for ``timeouts.heartbeat`` seconds the server is pinged, and when it does not answer
+    within half as long the connection has ended: `receive` says so.
+    """
 
     def __init__(
         self,
@@ -140,15 +145,21 @@ class AiohttpTransport:
         http: aiohttp.ClientSession,
         connection: asyncio.Transport | None,
         secrets: Iterable[str],
-        close_timeout: float,
+        clocks: Timeouts,
     ) -> None:
         self._socket = socket
         self._http = http
         self._connection = connection
         self._secrets = tuple((_mark(secret).encode(), secret.encode()) for secret in secrets)
-        self._patience = close_timeout
+        self._clocks = clocks
         self._end: Close | None = None
-        self._pong: asyncio.Task[None] | None = None
+        self._aside: dict[str, asyncio.Task[None]] = {}
+        self._unanswered = False
+        self._heartbeat: Heartbeat | None = None
+        if connection is not None:
+            self._heartbeat = Heartbeat(
+                connection, clocks.heartbeat, ping=self._ask, lost=self._give_up
+            )
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {'open' if self._end is None else 'closed'}>"
@@ -177,16 +188,14 @@ class AiohttpTransport:
                 case WSMsgType.PONG:
                     continue
                 case _:
-                    end = _ended(message, self._socket.exception())
-                    reason = self._cleaned(end.reason.encode()).decode()
-                    self._end = msgspec.structs.replace(end, reason=reason)
+                    self._end = self._ended(message)
         return self._end
 
     async def close(self, code: int = 1000, reason: str = "") -> Close | None:
         """See `Transport.close`. Bounded by ``timeouts.close``."""
         polite = False
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._clocks.close):
                 await self._socket.close(code=code, message=_short(reason))
                 polite = True
         except TimeoutError:
@@ -200,22 +209,46 @@ class AiohttpTransport:
 
     def _free(self, polite: bool) -> None:
         """Frees the socket, also one whose peer has stopped reading what we sent."""
-        if self._pong is not None:
-            self._pong.cancel()
+        for task in self._aside.values():
+            task.cancel()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         connection = self._connection
-        if connection is not None and (not polite or connection.get_write_buffer_size()):
+        if connection is not None and (not polite or _unsent(connection)):
             connection.abort()
 
     def _answer(self, ping: bytes) -> None:
-        """Pongs beside the reader: one that waits for a peer to read must not stop us from reading."""
-        if self._pong is None or self._pong.done():
-            self._pong = asyncio.create_task(self._send_pong(ping))
+        self._beside("pong", self._socket.pong, ping)
 
-    async def _send_pong(self, ping: bytes) -> None:
+    def _ask(self) -> None:
+        self._beside("ping", self._socket.ping, b"")
+
+    def _give_up(self) -> None:
+        """Nobody is there any more, or nobody hears us. What is not yet written never will be."""
+        self._unanswered = True
+        if self._connection is not None:
+            self._connection.abort()
+
+    def _beside(self, name: str, send: _SendControl, data: bytes) -> None:
+        """Sends beside the reader: what waits for a peer to read must not stop us from reading."""
+        if name not in self._aside:
+            self._aside[name] = asyncio.create_task(self._send_beside(name, send, data))
+
+    async def _send_beside(self, name: str, send: _SendControl, data: bytes) -> None:
         try:
-            await self._socket.pong(ping)
+            await send(data)
         except (aiohttp.ClientError, OSError, RuntimeError):
             return  # the connection is gone: `receive` says so
+        finally:
+            del self._aside[name]
+
+    def _ended(self, message: Any) -> Close:
+        if self._unanswered:
+            every = self._clocks.heartbeat
+            words = f"the server did not answer a ping within {every / 2:g} s"
+            return Close("network", None, words, silent=every * 1.5)
+        end = _ended(message, self._socket.exception())
+        return msgspec.structs.replace(end, reason=self._cleaned(end.reason.encode()).decode())
 
     def _cleaned(self, text: bytes) -> bytes:
         """Some gateways repeat the key that they refuse: it must not reach an error or a journal."""
@@ -241,10 +274,10 @@ class _Handshake:
             if _same_origin(str(request.url), target):
                 return response
             response.close()
-            raise _refusal(response.status, b"it redirects elsewhere, where no key is taken")
+            raise refusal(response.status, b"it redirects elsewhere, where no key is taken")
         body = await _body(response)
         response.close()
-        raise _refusal(response.status, body)
+        raise refusal(response.status, body, response.headers)
 
 
 def _session(given: HttpSession | None, handshake: _Handshake) -> aiohttp.ClientSession:
@@ -279,33 +312,6 @@ async def _body(response: ClientResponse) -> bytes:
     return body
 
 
-def _refusal(status: int, body: bytes) -> ConnectError:
-    message, code = _told(body)
-    words = f"the server refused the connection with HTTP status {status}"
-    return ConnectError(
-        f"{words}: {message}" if message else words, code=code or f"http_{status}", status=status
-    )
-
-
-def _told(body: bytes) -> tuple[str | None, str | None]:
-    """The message and the code in the body of a refusal, however it is shaped."""
-    try:
-        told: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = " ".join(body.decode("utf-8", "replace").split())[:_MOST_WORDS]
-        words = text.isprintable() and "\ufffd" not in text and not text.startswith("<")
-        return (text or None) if words else None, None
-    if not isinstance(told, dict):
-        return (_line(told) if isinstance(told, str) else None), None
-    error = told.get("error", told)
-    if isinstance(error, str):
-        return _line(error), _text(told.get("code"))
-    if not isinstance(error, dict):
-        return None, None
-    message = _text(error.get("message")) or _text(error.get("detail"))
-    return message and _line(message), _text(error.get("code")) or _text(error.get("type"))
-
-
 def _failure(error: Exception, url: str) -> RejoinderError:
     match error:
         case ConnectError():
@@ -335,6 +341,16 @@ def _failure(error: Exception, url: str) -> RejoinderError:
             )
 
 
+def _unsent(connection: asyncio.Transport) -> bool:
+    """Whether something waits to be written."""
+    try:
+        return connection.get_write_buffer_size() > 0
+    except AttributeError:
+        # asyncio's transport of a TLS connection, once it was closed twice. aiohttp does that, and it has
+        # aborted the connection before.
+        return False
+
+
 def _hidden(error: RejoinderError, secrets: Iterable[str]) -> RejoinderError:
     for secret in secrets:
         error.message = error.message.replace(secret, "[hidden]")
@@ -360,7 +376,7 @@ def _ended(message: Any, error: BaseException | None) -> Close:
         case WSMsgType.CLOSE:
             return Close("server", message.data or _NO_STATUS, message.extra or "")
         case WSMsgType.ERROR if isinstance(message.data, aiohttp.WebSocketError):
-            return Close("network", message.data.code, _line(str(message.data)))
+            return Close("network", message.data.code, line(str(message.data)))
         case _:
             why = f" ({type(error).__name__})" if error is not None else ""
             return Close("network", None, f"the connection ended without a close frame{why}")
@@ -387,12 +403,3 @@ def _place(url: str) -> str:
 def _short(reason: str) -> bytes:
     """A close frame has room for 123 bytes of reason (RFC 6455, 5.5)."""
     return reason.encode()[:123].decode("utf-8", "ignore").encode()
-
-
-def _line(text: str) -> str:
-    words = " ".join(text.split())[:_MOST_WORDS]
-    return "".join(letter if letter.isprintable() else "?" for letter in words)
-
-
-def _text(value: object) -> str | None:
-    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None

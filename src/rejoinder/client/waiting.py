@@ -166,8 +166,9 @@ class Waiting:
 
     def announce(self, notice: Notice, size: int = 0) -> None:
         """News, from a frame of ``size`` bytes. After `Ended` there is no more."""
-        self.notices.put(notice, size)
-        if self._listeners.on_notice is not None:
+        if self._listeners.on_notice is None:
+            self.notices.put(notice, size)
+        else:
             guarded(self._listeners.on_notice, notice)
         if isinstance(notice, Ended):
             self.notices.end()

@@ -11,7 +11,7 @@ import enum
 from rejoinder.core.outcomes import BUSY_CODE
 from rejoinder.wire.response import ErrorBody
 
-_FATAL = frozenset(
+FATAL = frozenset(
     {
         "insufficient_quota",
         "credit_balance_exhausted",
@@ -25,6 +25,8 @@ _FATAL = frozenset(
         "beta_api_shape_disabled",
     }
 )
+"""Codes after which no request can succeed, by `error.code` or `error.type`."""
+
 _INACTIVE = "response_cancel_not_active"
 _BENIGN_AUDIO = frozenset({"input_audio_buffer_commit_empty"})
 _ITEM_CODES = (
@@ -58,7 +60,7 @@ class About(enum.Enum):
 def subject(error: ErrorBody) -> About:
     """What ``error`` is about, by code and type first, then by parameter, then by its words."""
     codes = {error.code or "", error.type or ""}
-    if codes & _FATAL:
+    if codes & FATAL:
         return About.FATAL
     message = (error.message or "").lower()
     long = "session" in message and "maximum duration" in message

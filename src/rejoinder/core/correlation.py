@@ -23,6 +23,7 @@ from rejoinder.wire.response import ErrorBody, ResponseObject
 Metadata: TypeAlias = dict[str, Any] | None
 
 _MOST_DIGITS = 9
+_OUT = tuple(state for state in State if state is not State.QUEUED)
 _UNDER_WAY = (State.ACTIVE, State.CANCELLING, State.DRAINING)
 _SUPERSEDED = ErrorBody(
     type=OURS,
@@ -98,7 +99,7 @@ class Correlation(msgspec.Struct):
 
     def _supersede(self, now: float, newer: Machine) -> Iterator[ef.Effect]:
         """A default response that begins while another runs has perhaps replaced it."""
-        for older in self.responses.within(State.ACTIVE):
+        for older in self.responses.heard(State.ACTIVE):
             if older.default and newer.default and older is not newer:
                 facts = Facts(error=_SUPERSEDED)
                 yield from self.responses.apply(now, older, Trigger.BLAMED, facts)
@@ -116,7 +117,7 @@ class Correlation(msgspec.Struct):
         """The requests on the wire that may still be answered by `response.created`."""
         return [
             m
-            for m in self.responses.within(State.REQUESTED, State.ORPHANED)
+            for m in self.responses.heard(State.REQUESTED, State.ORPHANED)
             if m.state is State.REQUESTED or now < self.responses.owed_until(m)
         ]
 
@@ -148,7 +149,7 @@ class Correlation(msgspec.Struct):
 
     def _nameless(self) -> list[Machine]:
         """Whom the end of a response without a name may concern."""
-        return self.responses.within(*_UNDER_WAY) or self.responses.within(State.REQUESTED)
+        return self.responses.heard(*_UNDER_WAY) or self.responses.heard(State.REQUESTED)
 
     def failed(self, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
         """`response.error` and its kin: terminal, whomever it names."""
@@ -169,7 +170,7 @@ class Correlation(msgspec.Struct):
     def _failed_nobody(
         self, now: float, event: ev.ResponseError, facts: Facts
     ) -> Iterator[ef.Effect]:
-        meant = self.responses.within(State.ACTIVE) or self.responses.within(State.REQUESTED)
+        meant = self.responses.heard(State.ACTIVE) or self.responses.heard(State.REQUESTED)
         if len(meant) == 1:
             yield from self.responses.apply(now, meant[0], Trigger.FAILED, facts)
         else:
@@ -188,7 +189,7 @@ class Correlation(msgspec.Struct):
             keyed = self._unanswered(key, send)
             fits = keyed is not None and not (response_id and keyed.response_id)
             return keyed if fits else None
-        alive = [m for m in self.responses.machines.values() if m.state is not State.QUEUED]
+        alive = self.responses.heard(*_OUT)
         alone = response_id and len(alive) == 1 and alive[0].state is State.REQUESTED
         return alive[0] if alone and not self.echoes else None
 
@@ -219,7 +220,7 @@ class Correlation(msgspec.Struct):
         seems answered only because the order of events said so."""
         waiting = [
             m
-            for m in self.responses.within(State.REQUESTED, State.ACTIVE)
+            for m in self.responses.heard(State.REQUESTED, State.ACTIVE)
             if m.default and (m.state is State.REQUESTED or m.mistakable)
         ]
         if len(waiting) == 1:
@@ -227,7 +228,7 @@ class Correlation(msgspec.Struct):
 
     def inactive(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
         """There was nothing to cancel: the response whose cancel is named, or the only one waiting."""
-        waiting = self.responses.within(State.CANCELLING, State.DRAINING)
+        waiting = self.responses.heard(State.CANCELLING, State.DRAINING)
         event_id = facts.error.event_id if facts.error else None
         named = [m for m in waiting if event_id == cancel_id(m.key)]
         if event_id is None and len(waiting) == 1:
@@ -237,7 +238,7 @@ class Correlation(msgspec.Struct):
 
     def suspects(self) -> list[Machine]:
         """Whom an error that names nobody may concern."""
-        return self.responses.within(State.REQUESTED, State.ACTIVE)
+        return self.responses.heard(State.REQUESTED, State.ACTIVE)
 
     def blamed(self, now: float, facts: Facts) -> Iterator[ef.Effect]:
         """An error that names nobody: it may concern whatever is under way."""

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from rejoinder.core.inputs import FIRST_LINK
 from rejoinder.core.outcomes import Close, Outcome
 from rejoinder.core.parts import Part
 from rejoinder.wire.client_events import ClientEvent, RawClientEvent
@@ -15,10 +16,19 @@ from rejoinder.wire.server_events import ServerEvent
 from rejoinder.wire.session import SessionConfig
 
 
+class Connect(msgspec.Struct, frozen=True):
+    """Dial the same server again, as a new link of this number. ``within`` so many seconds it must have
+    said something that is no error; else the link is closed and reported as disconnected."""
+
+    link: int
+    within: float
+
+
 class Send(msgspec.Struct, frozen=True):
-    """Put this event on the wire, after all that were sent before it."""
+    """Put this event on the wire of a link, after all that were sent there before it."""
 
     event: ClientEvent | RawClientEvent
+    link: int = FIRST_LINK
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -198,6 +208,43 @@ class Odd(msgspec.Struct, frozen=True):
     event: ServerEvent
 
 
+class Reconnecting(msgspec.Struct, frozen=True):
+    """There is no connection, and there will be another attempt, ``after`` seconds from now. ``close``: how
+    the last one ended. ``attempt`` counts from 1, since the last healthy connection; 0: a renewal was under
+    way already, and goes on."""
+
+    close: Close
+    attempt: int
+    after: float
+
+
+class Unrestored(msgspec.Struct, frozen=True):
+    """Something that the server knew and does not know any more. ``what``: ``item`` or ``update``
+    (of the configuration); ``item_id``: of an item. ``error``: why."""
+
+    what: str
+    item_id: str | None
+    error: ErrorBody
+
+
+class Reconnected(msgspec.Struct, frozen=True):
+    """A new connection serves, and knows what the old one knew.
+
+    ``planned``: the session was renewed, before the old connection ended. ``restored``: the ids of the
+    items of the conversation that were confirmed, in order. ``lost``: what could not be restored.
+    ``renamed``: items that the server has given other ids, old to new. ``down``: for how many seconds
+    there was no connection. ``unheard``: the old one had been silent before that was noticed, and of what
+    the user said in that time up to so many seconds may have been heard by nobody.
+    """
+
+    planned: bool
+    restored: tuple[str, ...] = ()
+    lost: tuple[Unrestored, ...] = ()
+    renamed: dict[str, str] = {}
+    down: float = 0.0
+    unheard: float = 0.0
+
+
 class Ended(msgspec.Struct, frozen=True):
     """The session has ended for good. Everything was settled before this."""
 
@@ -217,6 +264,8 @@ Notice: TypeAlias = (
     | ResponseEnded
     | ServerErrorSeen
     | Odd
+    | Reconnecting
+    | Reconnected
     | Ended
 )
 
@@ -228,10 +277,11 @@ class Announce(msgspec.Struct, frozen=True):
 
 
 class Hangup(msgspec.Struct, frozen=True):
-    """Close the socket, within the close clock."""
+    """Close the socket of a link, within the close clock. What it still brings is of no interest."""
 
-    code: int = 1000
-    reason: str = ""
+    link: int = FIRST_LINK
 
 
-Effect: TypeAlias = Send | Open | Withdraw | Deliver | Settle | SettleEdit | Announce | Hangup
+Effect: TypeAlias = (
+    Connect | Send | Open | Withdraw | Deliver | Settle | SettleEdit | Announce | Hangup
+)

@@ -10,7 +10,7 @@ import msgspec
 from rejoinder.core import effects as ef
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.response import ErrorBody
-from rejoinder.wire.session import Audio, AudioInput, SessionConfig, TurnDetection
+from rejoinder.wire.session import Audio, AudioInput, SessionConfig
 
 Heard: TypeAlias = (
     ev.InputAudioBufferSpeechStarted
@@ -33,16 +33,22 @@ class InputAudio(msgspec.Struct):
     """
 
     responds: bool = True
+    interrupts: bool = True
+    transcribes: bool = False
     announced_at: float | None = None
     heard_at: dict[str, float] = {}
     words: dict[tuple[str, int], str] = {}
     told: dict[tuple[str, int], str] = {}
 
     def configured(self, session: SessionConfig) -> None:
-        """Learns from the effective session whether the server answers a turn by itself."""
-        detection = _turn_detection(session)
+        """Learns from the effective session what the server does with a turn by itself."""
+        heard = _input(session)
+        detection = heard.turn_detection
         if detection is not msgspec.UNSET:
             self.responds = detection is not None and detection.create_response is not False
+            self.interrupts = detection is not None and detection.interrupt_response is not False
+        if heard.transcription is not msgspec.UNSET:
+            self.transcribes = heard.transcription is not None
 
     def unanswered(self, now: float, patience: float) -> bool:
         """Whether a user turn announced within the last ``patience`` seconds awaits its response."""
@@ -105,7 +111,7 @@ def _bound(table: dict[str, float] | dict[tuple[str, int], str]) -> None:
         del table[next(iter(table))]  # type: ignore[arg-type]
 
 
-def _turn_detection(session: SessionConfig) -> TurnDetection | msgspec.UnsetType | None:
-    """Who ends the user's turns, as far as the session says: UNSET if it does not."""
+def _input(session: SessionConfig) -> AudioInput:
+    """What the session says of the audio that goes in."""
     given = session.audio.input if isinstance(session.audio, Audio) else msgspec.UNSET
-    return given.turn_detection if isinstance(given, AudioInput) else msgspec.UNSET
+    return given if isinstance(given, AudioInput) else AudioInput()

@@ -11,21 +11,37 @@ from rejoinder.wire.client_events import ClientEvent, RawClientEvent
 from rejoinder.wire.response import ErrorBody, ResponseParams
 from rejoinder.wire.server_events import ServerEvent
 
+FIRST_LINK = 1
+"""The number of the link that is dialled without being asked for. Each later `Connect` names its own."""
+
 
 class Connected(msgspec.Struct, frozen=True):
-    """The socket is usable. What waited for it goes out now."""
+    """A socket is open. ``epoch``: the date at this moment, in seconds since 1970; servers tell by it when
+    a session ends. 0: not known."""
+
+    link: int = FIRST_LINK
+    epoch: float = 0.0
 
 
 class Disconnected(msgspec.Struct, frozen=True):
-    """The socket is gone, or could not be had."""
+    """A socket is gone, or could not be had.
+
+    ``status`` and ``retry_after`` (seconds): of a refused upgrade. ``lot``: a number from 0 to 1, drawn by
+    lot, by which the next attempt keeps away from everybody else's.
+    """
 
     close: Close
+    link: int = FIRST_LINK
+    status: int | None = None
+    retry_after: float | None = None
+    lot: float = 1.0
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
     """One event of the server's."""
 
     event: ServerEvent
+    link: int = FIRST_LINK
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -74,11 +90,13 @@ class Abandon(msgspec.Struct, frozen=True):
 class Edit(msgspec.Struct, frozen=True):
     """An edit of the conversation or the session that the server acknowledges.
 
-    ``event`` carries ``key`` as its event id, also one that its caller wrote by hand.
+    ``event`` carries ``key`` as its event id, also one that its caller wrote by hand. ``heard``: of an item
+    that is cut short, the words that the user has heard; None: not known.
     """
 
     key: str
     event: ClientEvent | RawClientEvent
+    heard: str | None = None
 
 
 class Say(msgspec.Struct, frozen=True):

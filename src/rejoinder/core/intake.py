@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
 import msgspec
 
+from rejoinder.core import edits, linking, renewal, restoring
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
 from rejoinder.core.blame import About, benign, subject
 from rejoinder.core.conversation import identified
 from rejoinder.core.input_audio import Heard
 from rejoinder.core.lifecycle import State, Trigger
+from rejoinder.core.links import Link
 from rejoinder.core.machine import Machine
 from rejoinder.core.outcomes import Close
+from rejoinder.core.requests import ANSWER
 from rejoinder.core.state import SessionState
 from rejoinder.core.verdict import OURS, Facts, failure
 from rejoinder.wire import server_events as ev
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody, ResponseObject
-from rejoinder.wire.session import Audio, AudioFormat, AudioOutput, SessionObject
 
-CONFIG = "rejoinder_config"
-"""The key of the `session.update` that the session itself sends on connecting."""
-
-_PCM_RATE, _PCM_SAMPLE_BYTES = 24_000, 2
-_G711, _G711_RATE = ("audio/pcmu", "audio/pcma"), 8_000
 _RECENT = 8
 """How many events are remembered: a proxy that delivers twice does so at once, and events can be big."""
+
+_ENDS = (About.FATAL, About.SESSION_EXPIRED)
+"""Errors after which a connection is of no use."""
 
 _ACTIVE = State.ACTIVE  # an enum's attribute is slow to read
 
@@ -40,6 +40,19 @@ _TORN = ErrorBody(
     message="the response said more than could be kept before the server told whose it is",
 )
 
+_LARGE = frozenset({ev.SessionCreated, ev.SessionUpdated})
+"""Events that an idle session would keep for nothing else."""
+
+_EARLY = (
+    ev.SessionCreated,
+    ev.ConversationItemAdded,
+    ev.ConversationItemCreated,
+    ev.ConversationItemDone,
+    ev.UnknownEvent,
+    ev.MalformedFrame,
+)
+"""What a server may say of itself before it knows the conversation."""
+
 _HOSTED = (
     ev.ResponseMcpCallInProgress,
     ev.ResponseMcpCallCompleted,
@@ -48,35 +61,56 @@ _HOSTED = (
 
 
 def receive(state: SessionState, now: float, given: inp.Received) -> Iterable[ef.Effect]:
-    """Everything that follows from one event of the server's; nothing does after the end."""
-    event = given.event
+    """Everything that follows from one event of the server's; nothing does after the end, nor from what a
+    link says that is gone."""
+    event, link = given.event, state.links.serving
     if state.ended is not None:
         return ()
-    if _seen(state, event):
+    if link is None or link.number != given.link:
+        link = state.links.of(given.link)
+        if link is None:
+            return ()
+    if _seen(link, event):
         return (ef.Announce(ef.Odd("duplicate", event)),)
+    if link.unheard:
+        link.unheard.clear()
+    if state.requests.hearing != link.number:
+        state.hear(link.number)
+    if link is state.links.coming:
+        return _while_coming(state, now, link, event)
+    if link.restoration.pending or not link.restoration.configured:
+        answer = restoring.answered(state, now, link, event)
+        if answer is not None:
+            return answer
     return _route(type(event))(state, now, event)
 
 
-def answered(results: Iterable[ef.SettleEdit]) -> Iterator[ef.Effect]:
-    """Answers to edits; to our own configuration nobody waits, so a refusal of it is news."""
-    for settled in results:
-        if settled.key != CONFIG:
-            yield settled
-        elif isinstance(settled.result, ef.Refused):
-            yield ef.Announce(ef.ServerErrorSeen(settled.result.error, False, False))
+def _while_coming(
+    state: SessionState, now: float, link: Link, event: ev.ServerEvent
+) -> Iterable[ef.Effect]:
+    """A link that is being told the conversation has no other business yet."""
+    restoring.greeted(link, event)
+    if isinstance(event, ev.Error) and subject(event.error) in _ENDS:
+        close = Close("server", None, event.error.message or "", event.error)
+        return linking.lose(state, now, link, close)
+    answer = restoring.answered(state, now, link, event)
+    if answer is not None:
+        return answer
+    return _route(type(event))(state, now, event) if isinstance(event, _EARLY) else ()
 
 
-def _seen(state: SessionState, event: ev.ServerEvent) -> bool:
+def _seen(link: Link, event: ev.ServerEvent) -> bool:
     """Whether the very same event has just been here: some proxies deliver twice."""
-    event_id, recent = event.event_id, state.recent
+    event_id, recent = event.event_id, link.recent
     if not event_id:
         return False
+    kept = hash(repr(event)) if type(event) in _LARGE else event
     if event_id in recent:
-        same = recent[event_id] == event
+        same = recent[event_id] == kept
         # An id that stood for something else names nothing: such a server is not deduplicated.
         recent[event_id] = recent[event_id] if same else None
         return same
-    recent[event_id] = event
+    recent[event_id] = kept
     if len(recent) > _RECENT:
         del recent[next(iter(recent))]
     return False
@@ -120,6 +154,8 @@ def _created(state: SessionState, now: float, event: ev.ResponseCreated) -> Iter
     for effect in state.correlation.created(now, event, announced):
         if isinstance(effect, ef.Open) and not effect.asked and effect.default:
             state.input_audio.answered()
+            if state.heard is state.links.serving:
+                state.kept_audio.answered()
         yield effect
     yield from _if_torn(state, now, event.response)
 
@@ -165,8 +201,12 @@ def _fatal_in(state: SessionState, now: float, event: ev.ResponseDone) -> Iterat
 
 
 def _if_fatal(state: SessionState, now: float, error: ErrorBody) -> Iterator[ef.Effect]:
-    if subject(error) in (About.FATAL, About.SESSION_EXPIRED):
-        yield from state.end(now, Close("server", None, error.message or "", error))
+    close, about = Close("server", None, error.message or "", error), subject(error)
+    link = state.links.of(state.requests.hearing)
+    if about is About.FATAL:
+        yield from state.end(now, close)
+    elif about is About.SESSION_EXPIRED and link is not None:
+        yield from linking.lose(state, now, link, close)  # its socket may stay open all the same
 
 
 def _failed(state: SessionState, now: float, event: ev.ResponseError) -> Iterator[ef.Effect]:
@@ -181,12 +221,14 @@ def _error(state: SessionState, now: float, event: ev.Error) -> Iterator[ef.Effe
     error, facts = event.error, Facts(event, event.error)
     about = subject(error)
     named = state.correlation.sent_as(error.event_id)
-    if about in (About.FATAL, About.SESSION_EXPIRED):
+    if about in _ENDS:
         yield from _if_fatal(state, now, error)
     elif named is not None:
         yield from state.correlation.refused(now, named, about, facts)
     elif error.event_id in state.requests.pending:
-        yield from answered(state.requests.refuse(error.event_id or "", error))
+        yield from edits.answered(state, state.requests.refuse(error.event_id or "", error))
+    elif error.event_id == ANSWER:  # where the server is busy, it answers the turn already
+        yield ef.Announce(ef.ServerErrorSeen(error, about is About.BUSY, suspected=False))
     elif about is About.INACTIVE:
         yield from state.correlation.inactive(now, facts)
     elif state.correlation.is_ours(error.event_id) or error.event_id in state.requests.names:
@@ -206,7 +248,7 @@ def _error_about(
     suspected = about is About.NOBODY and bool(state.correlation.suspects())
     if about is About.NOBODY:
         yield from state.correlation.blamed(now, facts)
-    refused = list(answered(state.requests.refuse_only(about, error)))
+    refused = list(edits.answered(state, state.requests.refuse_only(about, error)))
     yield from refused
     if not refused:
         yield ef.Announce(ef.ServerErrorSeen(error, benign(error, about), suspected))
@@ -215,45 +257,90 @@ def _error_about(
 def _session(
     state: SessionState, now: float, event: ev.SessionCreated | ev.SessionUpdated
 ) -> Iterator[ef.Effect]:
-    created = isinstance(event, ev.SessionCreated)
-    state.input_audio.configured(event.session)
-    state.responses.bytes_per_second = _rate(event.session)
-    yield ef.Announce(ef.SessionChanged(event.session, created))
-    if not created:
-        yield from answered(state.requests.acknowledge("update"))
+    link = state.heard
+    yield from restoring.session(state, link, event)
+    if isinstance(event, ev.SessionCreated):
+        renewal.learn(state, now, link, event)
+    else:
+        yield from edits.answered(state, state.requests.acknowledge("update"))
 
 
 def _heard(state: SessionState, now: float, event: Heard) -> Iterator[ef.Effect]:
-    for notice in state.input_audio.receive(now, event):
+    leaving = state.links.leaving
+    key, own = state.requests.first("commit"), isinstance(event, ev.InputAudioBufferCommitted)
+    gone = leaving is not None and leaving.number == state.requests.hearing and _of_the_ear(event)
+    if gone and not (own and key is not None):
+        return  # it was told to forget what it still hears of
+    for notice in state.input_audio.receive(now, state.kept_audio.placed(event)):
         yield ef.Announce(notice)
-        if isinstance(notice, ef.Committed):
-            yield from answered(state.requests.acknowledge("commit"))
+        if isinstance(notice, ef.SpeechStarted):
+            yield from renewal.interrupted(state, now)
+        elif isinstance(notice, ef.Committed):
+            state.kept_audio.committed(notice.item_id, key)
+            yield from edits.answered(state, state.requests.acknowledge("commit"))
         elif isinstance(notice, ef.TranscriptDone):
-            changed = state.conversation.transcribe(
-                notice.item_id, notice.content_index, notice.text
-            )
-            if changed is not None:
-                yield ef.Announce(ef.ItemChanged(changed))
+            yield from _transcribed(state, notice)
+
+
+def _of_the_ear(event: Heard) -> bool:
+    return isinstance(
+        event,
+        ev.InputAudioBufferSpeechStarted
+        | ev.InputAudioBufferSpeechStopped
+        | ev.InputAudioBufferCommitted
+        | ev.InputAudioBufferTimeoutTriggered,
+    )
+
+
+def _transcribed(state: SessionState, done: ef.TranscriptDone) -> Iterator[ef.Effect]:
+    if done.text:  # or the sound is all that is known of it
+        state.kept_audio.transcribed(done.item_id)
+    changed = state.conversation.transcribe(done.item_id, done.content_index, done.text)
+    if changed is not None:
+        yield ef.Announce(ef.ItemChanged(changed))
 
 
 def _cleared(
     state: SessionState, now: float, event: ev.InputAudioBufferCleared
 ) -> Iterator[ef.Effect]:
-    yield from answered(state.requests.acknowledge("clear"))
+    yield from edits.answered(state, state.requests.acknowledge("clear"))
 
 
 def _item_added(
     state: SessionState, now: float, event: ev.ConversationItemAdded
 ) -> Iterator[ef.Effect]:
     item, previous = event.item, event.previous_item_id
+    if _told(state, item.id):
+        return
     key = None if _of_a_machine(state, item) else state.requests.created_as(item)
     if key is not None:
         asked = state.requests.pending[key].item
         item = identified(item, asked) if asked is not None else item
-        yield from answered(state.requests.created(key, item))
-    if state.conversation.add(item, previous):
+        state.kept_audio.made(item.id or "", asked)
+        yield from edits.answered(state, state.requests.created(key, item))
+    state.heard.restoration.found(item.id)
+    if state.conversation.add(item, previous, _known(state, item)):
         added = state.conversation.by_id[item.id or ""]
         yield ef.Announce(ef.ItemAdded(added, state.conversation.previous_of(item.id or "")))
+
+
+def _known(state: SessionState, item: Item) -> Container[str] | None:
+    """The items that the server has heard of which tells this one, if there are others: it has not heard yet
+    of what is said at the same time on the connection that it replaces."""
+    links, link = state.links, state.heard
+    if link is links.leaving:
+        return None
+    if item.id:
+        link.restoration.told.setdefault(item.id, None)
+    alone = not links.tells_on and links.coming is not link
+    return None if alone else link.restoration.told
+
+
+def _told(state: SessionState, item_id: str | None) -> bool:
+    """Whether we told this item ourselves to the server that tells it, or have just taken it back: that is no
+    news."""
+    restoration = state.heard.restoration
+    return restoration.restates(item_id) or restoration.takes_back(item_id)
 
 
 def _of_a_machine(state: SessionState, item: Item) -> bool:
@@ -271,31 +358,38 @@ def _item_done(
 
 
 def _item_changed(state: SessionState, item: Item) -> Iterator[ef.Effect]:
-    if state.conversation.update(item):
+    if not _told(state, item.id) and state.conversation.update(item):
         yield ef.Announce(ef.ItemChanged(state.conversation.by_id[item.id or ""]))
 
 
 def _item_deleted(
     state: SessionState, now: float, event: ev.ConversationItemDeleted
 ) -> Iterator[ef.Effect]:
+    state.heard.restoration.told.pop(event.item_id, None)
+    state.kept_audio.transcribed(event.item_id)
     if state.conversation.remove(event.item_id):
         yield ef.Announce(ef.ItemDeleted(event.item_id))
-    yield from answered(state.requests.acknowledge("delete", event.item_id))
+    yield from edits.answered(state, state.requests.acknowledge("delete", event.item_id))
 
 
 def _item_truncated(
     state: SessionState, now: float, event: ev.ConversationItemTruncated
 ) -> Iterator[ef.Effect]:
-    changed = state.conversation.transcribe(event.item_id, event.content_index, None)
+    item_id, key = event.item_id, state.requests.first("truncate", event.item_id)
+    told = state.requests.pending[key].heard if key is not None else None
+    words = edits.words_heard(state, item_id, event.audio_end_ms, told)
+    changed = state.conversation.cut(item_id, event.content_index, words)
     if changed is not None:
         yield ef.Announce(ef.ItemChanged(changed))
-    yield from answered(state.requests.acknowledge("truncate", event.item_id))
+    yield from edits.answered(state, state.requests.acknowledge("truncate", event.item_id))
 
 
 def _item_retrieved(
     state: SessionState, now: float, event: ev.ConversationItemRetrieved
 ) -> Iterator[ef.Effect]:
-    yield from answered(state.requests.acknowledge("retrieve", event.item.id, event.item))
+    yield from edits.answered(
+        state, state.requests.acknowledge("retrieve", event.item.id, event.item)
+    )
 
 
 def _output_item_done(
@@ -348,14 +442,3 @@ def _route(kind: type) -> Route:
         if known in _EVENTS:
             return _EVENTS[known]
     return _of_a_response
-
-
-def _rate(session: SessionObject) -> int:
-    """Bytes of output audio in a second, as far as the session says."""
-    output = session.audio.output if isinstance(session.audio, Audio) else None
-    form = output.format if isinstance(output, AudioOutput) else None
-    if not isinstance(form, AudioFormat):
-        return _PCM_RATE * _PCM_SAMPLE_BYTES
-    if form.type in _G711:
-        return _G711_RATE
-    return (form.rate or _PCM_RATE) * _PCM_SAMPLE_BYTES

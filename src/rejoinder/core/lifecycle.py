@@ -97,7 +97,7 @@ class Act(enum.Enum):
     RECLAIM = "reclaim"
     """the id was the server's own: give it back"""
     RELEASE = "let its response go"
-    """it failed, another one takes its place: withdraw it, and cancel it by id unless it is done"""
+    """it failed, another one takes its place: withdraw it, and cancel it by id if it may go on"""
     RETRY = "ask again"
     """after the pause that the server's words ask for"""
     STRAY = "cancel the stray"
@@ -118,9 +118,7 @@ class Guard(enum.Enum):
     MAY_WAIT = "once, another response is known to hold the slot, and its caller may wait"
     MISTAKEN = "once, its id was ours by order only, and nothing was delivered"
     MISTAKEN_MAY_WAIT = "the same, and its caller may wait"
-    MAY_RETRY = (
-        "the server names it, the failure may pass, nothing was delivered, and retries are left"
-    )
+    MAY_RETRY = "the failure is its own and may pass, nothing was delivered, and retries are left"
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -215,7 +213,7 @@ def _active() -> dict[Trigger, Cell]:
         Trigger.INACTIVE: odd,
         Trigger.CANCEL: Cell(_S.CANCELLING, (_A.CANCEL,)),
         Trigger.EXPIRED: _CLOSE_OUT,
-        Trigger.LOST: _SETTLE,
+        Trigger.LOST: _retry(_SETTLE, _A.RELEASE),
         Trigger.CLOSED: _SETTLE,
     }
 

@@ -59,7 +59,8 @@ class Machine(msgspec.Struct):
 
     ``default``: it belongs to the default conversation. ``by_order``: its id was taken for ours only
     because nothing else fitted. ``spent``: the triggers whose one chance is used up. ``earlier``: the
-    ids of its responses that failed before it was asked again.
+    ids of its responses that failed before it was asked again. ``link``: the connection that it lives on,
+    0 while it is not on the wire.
     """
 
     key: str
@@ -73,6 +74,7 @@ class Machine(msgspec.Struct):
     spent: set[Trigger] = set()
     output: Output = msgspec.field(default_factory=Output)
     earlier: tuple[str, ...] = ()
+    link: int = 0
 
     @property
     def sends(self) -> int:

@@ -1,46 +1,32 @@
-"""What waits for the socket: client events in order, and of the microphone only the newest."""
+"""What waits for a connection: client events, in order. (Audio waits in `kept_audio`.)"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import msgspec
 
-from rejoinder.wire.client_events import ClientEvent, InputAudioBufferAppend, RawClientEvent
+from rejoinder.wire.client_events import ClientEvent, RawClientEvent
+
+Held: TypeAlias = tuple[str | None, ClientEvent | RawClientEvent]
+"""The key of an edit, None for what is not answered; and the event."""
 
 
 class Outbox(msgspec.Struct):
-    """Events asked for while the socket is not usable.
+    """Events asked for while there is no connection, up to ``most`` of them."""
 
-    Audio is kept to the newest ``keep_bytes``: a caller who speaks into a dead line must not be heard
-    in a burst of stale sound when it comes back. Everything else is kept, up to ``most`` events in
-    all; audio in tiny pieces gives way too.
-    """
-
-    keep_bytes: int
     most: int = 4096
-    events: list[ClientEvent | RawClientEvent] = []
-    audio_bytes: int = 0
+    held: list[Held] = []
 
-    def hold(self, event: ClientEvent | RawClientEvent) -> bool:
+    def hold(self, key: str | None, event: ClientEvent | RawClientEvent) -> bool:
         """Keeps an event for later; False if there is no room for it."""
-        if isinstance(event, InputAudioBufferAppend):
-            self.audio_bytes += len(event.audio)
-            self.events.append(event)
-            self._forget_old_audio()
-            return True
-        if len(self.events) >= self.most:
+        if len(self.held) >= self.most:
             return False
-        self.events.append(event)
+        self.held.append((key, event))
         return True
 
-    def release(self) -> Iterator[ClientEvent | RawClientEvent]:
+    def release(self) -> Iterator[Held]:
         """Gives everything out, in order, and is empty."""
-        events, self.events, self.audio_bytes = self.events, [], 0
-        yield from events
-
-    def _forget_old_audio(self) -> None:
-        while self.audio_bytes > self.keep_bytes or len(self.events) > self.most:
-            oldest = next(e for e in self.events if isinstance(e, InputAudioBufferAppend))
-            self.events.remove(oldest)
-            self.audio_bytes -= len(oldest.audio)
+        held, self.held = self.held, []
+        yield from held

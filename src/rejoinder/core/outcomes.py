@@ -20,6 +20,12 @@ RETRYABLE_CODES = frozenset(
 )
 """Codes (or, lacking one, types) of errors that may pass by themselves (OpenAI Realtime reference)."""
 
+FINAL_CLOSE_CODES = frozenset({3000, 4000, 4004})
+"""Close codes with which the key, the request or the model is refused; no other attempt can help."""
+
+_PASSING = frozenset({"session_expired", "timeout", "unreachable"})
+"""Codes of a connection's end after which another one may well be had."""
+
 
 class Delivered(msgspec.Struct, frozen=True):
     """What reached the caller before the end.
@@ -37,13 +43,15 @@ class Close(msgspec.Struct, frozen=True):
     """How a connection or session ended. ``code``/``reason`` as in the WebSocket close frame.
 
     ``by``: ``"caller"`` (`aclose`), ``"server"``, ``"network"``. ``error``: what the server said, if
-    it said anything.
+    it said anything. ``silent``: for how many seconds nothing had come when the end was found out; 0 where
+    it showed by itself.
     """
 
     by: str
     code: int | None = None
     reason: str = ""
     error: ErrorBody | None = None
+    silent: float = 0.0
 
 
 class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +214,10 @@ class Lost(_Outcome, frozen=True):
 
     @property
     def retryable(self) -> bool:
-        return self.close.by == "network" or self.code == "session_expired"
+        by_peer = self.close.by in ("network", "server")
+        if not by_peer or self.close.code in FINAL_CLOSE_CODES:
+            return False
+        return self.close.error is None or self.code in _PASSING
 
     @property
     def code(self) -> str | None:

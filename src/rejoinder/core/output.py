@@ -47,6 +47,7 @@ class OutputItem(msgspec.Struct):
     content: dict[int, str] = {}
     words: dict[int, str] = {}
     ended: bool = False
+    audio_bytes: int = 0
 
 
 class Output(msgspec.Struct):
@@ -178,6 +179,7 @@ class Output(msgspec.Struct):
         parts = self._announced(item_id, index, _AUDIO)
         if audio:
             self.audio_bytes += len(audio)
+            self.items[item_id].audio_bytes += len(audio)
             parts.append(Audio(item_id, index, audio))
         return parts
 

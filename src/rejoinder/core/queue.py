@@ -19,7 +19,7 @@ from rejoinder.core.outcomes import BUSY_CODE
 from rejoinder.core.responses import KEY, Responses
 from rejoinder.core.verdict import OURS, Facts
 from rejoinder.wire import client_events as ce
-from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.response import ErrorBody, ResponseParams
 
 MOST = 256
 """How many requests may wait."""
@@ -36,7 +36,17 @@ TAKEN = ErrorBody(
 )
 
 
-def dispatch(now: float, responses: Responses, correlation: Correlation) -> Iterator[ef.Effect]:
+class Way(msgspec.Struct, frozen=True):
+    """How requests go out. ``usual``: what is said in each that does not say otherwise. ``unheard`` takes the
+    keys of those that went out."""
+
+    usual: ResponseParams
+    unheard: list[str]
+
+
+def dispatch(
+    now: float, responses: Responses, correlation: Correlation, way: Way
+) -> Iterator[ef.Effect]:
     """Sends every request whose turn has come, and refuses those that were not to wait for it."""
     for machine in responses.within(State.QUEUED):
         request = machine.request
@@ -46,25 +56,34 @@ def dispatch(now: float, responses: Responses, correlation: Correlation) -> Iter
             if not machine.patient and not machine.retried:  # a retry has a deadline already
                 yield from responses.apply(now, machine, Trigger.BUSY, Facts(error=TAKEN))
         elif correlation.echoes or not correlation.owed(now):
-            yield from _send(now, machine, request, responses)
+            yield from _send(now, machine, request, responses, way)
 
 
 def _send(
-    now: float, machine: Machine, request: Request, responses: Responses
+    now: float, machine: Machine, request: Request, responses: Responses, way: Way
 ) -> Iterator[ef.Effect]:
     request.sends += 1
     request.sent_at = now
     if not request.again_at:  # a retry keeps the deadline of the send that failed
         request.answer_by = now + responses.timeouts.created
-    yield ef.Send(_event(machine, request))
+    machine.link = responses.serving
+    way.unheard.append(machine.key)
+    yield ef.Send(_event(machine, request, way.usual), machine.link)
     yield from responses.apply(now, machine, Trigger.SENT, Facts())
 
 
-def _event(machine: Machine, request: Request) -> ce.ResponseCreate | ce.RawClientEvent:
+def _event(
+    machine: Machine, request: Request, usual: ResponseParams
+) -> ce.ResponseCreate | ce.RawClientEvent:
     """The request under its key. One that was written by hand keeps whatever else it says."""
     metadata = {**(request.params.metadata or {}), KEY: machine.name}
     if request.given is None:
-        params = msgspec.structs.replace(request.params, metadata=metadata)
+        spoken = request.params.output_modalities
+        if spoken is msgspec.UNSET:
+            spoken = usual.output_modalities
+        params = msgspec.structs.replace(
+            request.params, metadata=metadata, output_modalities=spoken
+        )
         return ce.ResponseCreate(event_id=machine.event_id, response=params)
     raw = request.given.raw
     body = {**(raw.get("response") or {}), "metadata": metadata}

@@ -8,18 +8,22 @@ deadline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import msgspec
 
 from rejoinder.core.blame import About
+from rejoinder.core.conversation import alike
 from rejoinder.core.deadlines import Deadlines
-from rejoinder.core.effects import Acknowledged, EditResult, Expired, Gone, Refused, SettleEdit
+from rejoinder.core.effects import Acknowledged, EditResult, Expired, Gone, Refused
+from rejoinder.core.inputs import FIRST_LINK
 from rejoinder.core.outcomes import Close
 from rejoinder.wire import client_events as ce
+from rejoinder.wire import flat, lenient
 from rejoinder.wire.items import Item
 from rejoinder.wire.response import ErrorBody
+from rejoinder.wire.session import SessionConfig
 
 _DUPLICATE = "item_create_duplicate_item_id"
 _MOST_NAMES = 1024
@@ -32,6 +36,18 @@ _KINDS = {
     "input_audio_buffer.commit": "commit",
     "input_audio_buffer.clear": "clear",
 }
+CONFIG = "rejoinder_config"
+"""The key of the `session.update` that the session itself sends on connecting."""
+
+MOVE = "rejoinder_move"
+"""The key of the `input_audio_buffer.clear` with which a server that is being replaced is told to forget."""
+
+ANSWER = "rejoinder_answer"
+"""The event id of the request that stands for the server's own answer to a turn: nobody's here."""
+
+OWN = frozenset({CONFIG, MOVE})
+"""The keys of edits of our own: nobody waits for them."""
+
 _ABOUT = {"update": About.SESSION, "commit": About.AUDIO, "clear": About.AUDIO}
 
 
@@ -43,15 +59,28 @@ Asked: TypeAlias = ce.ClientEvent | ce.RawClientEvent
 
 class Pending(msgspec.Struct, frozen=True):
     """An edit that is not answered yet. ``item_id`` None: it is answered in order of sending. ``item``:
-    what it creates."""
+    what it creates. ``link``: where it was sent, 0 if it has not been. ``heard``: of what it cuts short, the
+    words that the user has heard, as far as its caller knows."""
 
+    event: Asked
     kind: str
     item_id: str | None
     item: Item | None = None
+    link: int = 0
+    heard: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of an edit."""
+
+    key: str
+    edit: Pending
+    result: EditResult
 
 
 class Requests(msgspec.Struct):
-    """The edits under way, oldest first, by key. ``after``: the edit clock, in seconds.
+    """The edits under way, oldest first, by key. ``after``: the edit clock, in seconds. ``hearing``: the
+    link on which something is told; nothing but what was sent there is answered by it.
 
     ``names``: the event ids lately given to anything but a response, so that an error that names one
     is not taken for one that names nobody.
@@ -61,18 +90,55 @@ class Requests(msgspec.Struct):
     names: dict[str, None] = {}
     pending: dict[str, Pending] = {}
     deadlines: Deadlines = msgspec.field(default_factory=Deadlines)
+    hearing: int = FIRST_LINK
 
-    def ask(self, now: float, key: str, event: Asked) -> None:
+    def ask(
+        self, now: float, key: str, event: Asked, link: int = 0, heard: str | None = None
+    ) -> Pending:
         """Remembers an edit, and its deadline."""
         self.name(key)
-        self.pending[key] = Pending(*_subject(event))
+        edit = self.pending[key] = Pending(event, *_subject(event), link, heard)
         self.deadlines.set(key, now + self.after, "edit")
+        return edit
 
-    def ask_before_all(self, now: float, key: str, event: Asked) -> None:
+    def ask_before_all(self, now: float, key: str, event: Asked, link: int) -> None:
         """The same for an edit that goes out before those that wait: it is answered before them."""
         waiting, self.pending = self.pending, {}
-        self.ask(now, key, event)
+        self.ask(now, key, event, link)
         self.pending |= waiting
+
+    def of(self, link: int) -> list[str]:
+        """The keys of those that went out on a link, oldest first."""
+        return [key for key, edit in self.pending.items() if edit.link == link]
+
+    def sent(self, key: str, link: int) -> Pending:
+        """A pending edit goes out, for the first time or again. Answers are looked for in this order."""
+        edit = msgspec.structs.replace(self.pending.pop(key), link=link)
+        self.pending[key] = edit
+        return edit
+
+    def carried_out(self, key: str | None) -> Iterator[Answer]:
+        """What this edit asked for is so, if anybody still waits for it."""
+        if key in self.pending:
+            yield from self._settle(str(key), Acknowledged())
+
+    def first(self, kind: str, item_id: str | None = None) -> str | None:
+        """The key of the oldest edit of a kind (and an item) that the link that is heard may answer."""
+        return next(
+            (
+                key
+                for key, edit in self.pending.items()
+                if edit.link == self.hearing
+                and edit.kind == kind
+                and edit.item_id in (None, item_id)
+            ),
+            None,
+        )
+
+    def drop(self, key: str) -> None:
+        """Nobody waits for this edit."""
+        self.pending.pop(key, None)
+        self.deadlines.clear(key)
 
     def name(self, event_id: str) -> None:
         """Remembers the event id of something that was sent."""
@@ -82,78 +148,57 @@ class Requests(msgspec.Struct):
 
     def acknowledge(
         self, kind: str, item_id: str | None = None, item: Item | None = None
-    ) -> Iterator[SettleEdit]:
+    ) -> Iterator[Answer]:
         """The server did what the oldest pending edit of this kind (and item) asked for."""
-        yield from self._settle_first(
-            lambda edit: edit.kind == kind and edit.item_id in (None, item_id),
-            Acknowledged(item),
-        )
+        key = self.first(kind, item_id)
+        if key is not None:
+            yield from self._settle(key, Acknowledged(item))
 
     def created_as(self, item: Item) -> str | None:
         """The key of the edit that this new item answers: the one that gave it its id, or, with servers
         that give ids of their own, the oldest that says the same."""
-        pending = [(key, edit) for key, edit in self.pending.items() if edit.kind == "create"]
+        pending = [
+            (key, edit)
+            for key, edit in self.pending.items()
+            if edit.kind == "create" and edit.link == self.hearing
+        ]
         same = (key for key, edit in pending if edit.item_id == item.id)
-        alike = (key for key, edit in pending if edit.item is not None and _alike(edit.item, item))
-        return next(same, None) or next(alike, None)
+        says = (key for key, edit in pending if edit.item is not None and alike(edit.item, item))
+        return next(same, None) or next(says, None)
 
-    def created(self, key: str, item: Item) -> Iterator[SettleEdit]:
+    def created(self, key: str, item: Item) -> Iterator[Answer]:
         """The server created what this edit asked for."""
         yield from self._settle(key, Acknowledged(item))
 
-    def refuse(self, key: str, error: ErrorBody) -> Iterator[SettleEdit]:
+    def refuse(self, key: str, error: ErrorBody) -> Iterator[Answer]:
         """The server named this edit in an error. A duplicate item is there already: a success."""
         if error.code == _DUPLICATE:
             yield from self._settle(key, Acknowledged())
         else:
             yield from self._settle(key, Refused(error))
 
-    def refuse_only(self, about: About, error: ErrorBody) -> Iterator[SettleEdit]:
+    def refuse_only(self, about: About, error: ErrorBody) -> Iterator[Answer]:
         """An error about such edits that names none: meant is the one pending, if there is one."""
-        meant = [k for k, e in self.pending.items() if _ABOUT.get(e.kind, About.ITEM) is about]
+        meant = [
+            key
+            for key, edit in self.pending.items()
+            if edit.link == self.hearing and _ABOUT.get(edit.kind, About.ITEM) is about
+        ]
         if len(meant) == 1:
             yield from self.refuse(meant[0], error)
 
-    def expire(self, key: str) -> Iterator[SettleEdit]:
+    def expire(self, key: str) -> Iterator[Answer]:
         """No answer came."""
         yield from self._settle(key, Expired(self.after))
 
-    def end(self, close: Close) -> Iterator[SettleEdit]:
+    def end(self, close: Close) -> Iterator[Answer]:
         """The connection is gone, and with it every answer."""
         for key in tuple(self.pending):
             yield from self._settle(key, Gone(close))
 
-    def _settle_first(
-        self, fits: Callable[[Pending], bool], result: EditResult
-    ) -> Iterator[SettleEdit]:
-        for key, edit in self.pending.items():
-            if fits(edit):
-                yield from self._settle(key, result)
-                return
-
-    def _settle(self, key: str, result: EditResult) -> Iterator[SettleEdit]:
-        del self.pending[key]
+    def _settle(self, key: str, result: EditResult) -> Iterator[Answer]:
         self.deadlines.clear(key)
-        yield SettleEdit(key, result)
-
-
-def _alike(asked: Item, told: Item) -> bool:
-    """Whether an item that a server named by itself says what was asked for, and says anything. Images
-    may be told without their data."""
-    said, shown, seen = _said(asked), _images(asked), _images(told)
-    same = len(shown) == len(seen) and all(
-        url in (None, own) for own, url in zip(shown, seen, strict=True)
-    )
-    return same and said == _said(told) and any((*said[2:], shown))
-
-
-def _said(item: Item) -> tuple[str | None, ...]:
-    words = "".join(part.text or "" for part in item.content or ())
-    return item.type, item.role, item.call_id, item.name, item.output, words
-
-
-def _images(item: Item) -> list[str | None]:
-    return [part.image_url for part in item.content or () if part.type == "input_image"]
+        yield Answer(key, self.pending.pop(key), result)
 
 
 def _item(raw: object) -> Item | None:
@@ -184,3 +229,29 @@ def _subject(event: Asked) -> tuple[str, str | None, Item | None]:
             return kind, event.item_id, None
         case _:
             return kind, None, None
+
+
+def audio_end_ms(event: Asked) -> int:
+    """Up to where a truncation keeps the audio; 0 where it does not say."""
+    end = _of_truncation(event, "audio_end_ms")
+    return end if isinstance(end, int) else 0
+
+
+def content_index(event: Asked) -> int:
+    """Which part of its item a truncation means."""
+    index = _of_truncation(event, "content_index")
+    return index if isinstance(index, int) else 0
+
+
+def _of_truncation(event: Asked, member: str) -> object:
+    if isinstance(event, ce.RawClientEvent):
+        return event.raw.get(member)
+    return getattr(event, member, None)
+
+
+def configuration(event: Asked) -> SessionConfig | None:
+    """What a `session.update` says of the session, as far as it can be read."""
+    if isinstance(event, ce.SessionUpdate):
+        return event.session
+    said = event.raw.get("session") if isinstance(event, ce.RawClientEvent) else None
+    return lenient.build(SessionConfig, flat.nested(said)) if isinstance(said, dict) else None

@@ -16,9 +16,11 @@ from rejoinder.core import clocks, retry, verdict
 from rejoinder.core import effects as ef
 from rejoinder.core.deadlines import Deadline, Deadlines, Timeouts
 from rejoinder.core.early import Early
+from rejoinder.core.inputs import FIRST_LINK
 from rejoinder.core.lifecycle import TABLE, Act, Cell, Guard, State, Trigger
 from rejoinder.core.machine import Blame, Machine, Moments, Request
 from rejoinder.core.outcomes import Outcome
+from rejoinder.core.output import OutputItem
 from rejoinder.core.parts import Audio, Part, Text, Transcript
 from rejoinder.core.verdict import Facts
 from rejoinder.wire import client_events as ce
@@ -32,13 +34,16 @@ _QUEUED = State.QUEUED  # an enum's attribute is slow to read
 _HOLDS = frozenset({State.REQUESTED, State.ACTIVE, State.CANCELLING, State.DRAINING})
 _MOST_ORPHANS = 256
 _MOST_PAST = 1024
+_MOST_SPOKEN = 256
 
 
 class Responses(msgspec.Struct):
     """Every response that is not over, by key and by id, and the names of those lately over.
 
     ``past`` maps an id or key to whether its `response.done` was seen. ``offline_since`` is None while
-    the socket is usable. ``bytes_per_second``: of the output format. ``early``: what was said of others.
+    a socket is usable: that of the link ``serving``. ``hearing``: the link on which something is told.
+    ``bytes_per_second``: of the output format. ``early``: what was said of others. ``spoken``: what came
+    of each item of those lately over.
     """
 
     timeouts: Timeouts
@@ -49,6 +54,9 @@ class Responses(msgspec.Struct):
     offline_since: float | None = 0.0
     bytes_per_second: int = 48_000
     early: Early = msgspec.field(default_factory=Early)
+    serving: int = FIRST_LINK
+    hearing: int = FIRST_LINK
+    spoken: dict[str, OutputItem] = {}
 
     # -- who is there --
 
@@ -60,6 +68,10 @@ class Responses(msgspec.Struct):
     def within(self, *states: State) -> list[Machine]:
         """All machines in these states, oldest first."""
         return [m for m in self.machines.values() if m.state in states]
+
+    def heard(self, *states: State) -> list[Machine]:
+        """The same, but only those of whom the link that is heard can tell."""
+        return [m for m in self.within(*states) if m.link == self.hearing]
 
     def queued(self) -> bool:
         """Whether any waits its turn; asked at every step."""
@@ -108,7 +120,9 @@ class Responses(msgspec.Struct):
         """A response of the server's own; ``response.id`` is not None and new."""
         response_id = response.id or ""
         default = response.conversation_id is not None
-        machine = Machine(response_id, default, None, Moments(now, now), state, response_id)
+        machine = Machine(
+            response_id, default, None, Moments(now, now), state, response_id, link=self.hearing
+        )
         self.machines[response_id] = machine
         self.by_id[response_id] = response_id
         return machine
@@ -140,9 +154,15 @@ class Responses(msgspec.Struct):
         return effects
 
     def each(self, now: float, trigger: Trigger, facts: Facts) -> Iterator[ef.Effect]:
-        """The same for all of them: the socket or the session is gone."""
+        """The same for all of them: the session is gone."""
         for machine in tuple(self.machines.values()):
             yield from self.apply(now, machine, trigger, facts)
+
+    def lose(self, now: float, link: int, facts: Facts) -> Iterator[ef.Effect]:
+        """A link is gone, and with it what lives there."""
+        for machine in tuple(self.machines.values()):
+            if machine.link == link and machine.state is not _QUEUED:
+                yield from self.apply(now, machine, Trigger.LOST, facts)
 
     def expire(self, now: float, due: Deadline) -> Iterator[ef.Effect]:
         """A clock ran out."""
@@ -267,9 +287,10 @@ class Responses(msgspec.Struct):
         if machine.state is State.ORPHANED and response is not None:
             self._name(machine, response.id)
         if machine.response_id is not None:  # without an id it would hit whichever one runs
-            yield ef.Send(
-                ce.ResponseCancel(event_id=cancel_id(machine.key), response_id=machine.response_id)
+            cancel = ce.ResponseCancel(
+                event_id=cancel_id(machine.key), response_id=machine.response_id
             )
+            yield ef.Send(cancel, machine.link)
 
     def _blame(self, now: float, machine: Machine, error: ErrorBody | None) -> None:
         under_way = machine.blame is not None and machine.blame.until < math.inf
@@ -293,7 +314,7 @@ class Responses(msgspec.Struct):
         machine.moments = Moments(now)
         yield ef.Withdraw(machine.key)
         del self.by_id[response_id]
-        if trigger is Trigger.DONE:
+        if trigger in (Trigger.DONE, Trigger.LOST):
             self.remember(response_id)
             return
         elsewhere = msgspec.UNSET if machine.default else None
@@ -311,6 +332,7 @@ class Responses(msgspec.Struct):
 
     def _forget(self, machine: Machine) -> None:
         del self.machines[machine.key]
+        self._keep_spoken(machine)
         self.remember(machine.key)
         if machine.response_id is not None:
             self.by_id.pop(machine.response_id, None)
@@ -322,6 +344,26 @@ class Responses(msgspec.Struct):
         self.early.forget(name)
         if len(self.past) > _MOST_PAST:
             del self.past[next(iter(self.past))]
+
+    def _keep_spoken(self, machine: Machine) -> None:
+        """What came of an item tells later how much of it was heard, if it is cut short, and what stays of
+        it, if its server never brought it to an end."""
+        self.spoken |= machine.output.items
+        while len(self.spoken) > _MOST_SPOKEN:
+            del self.spoken[next(iter(self.spoken))]
+
+    def sound_of(self, item_id: str) -> int:
+        """How much audio came of an item, in bytes; 0 if it is not known any more."""
+        for machine in self.machines.values():
+            if item_id in machine.output.items:
+                return machine.output.items[item_id].audio_bytes
+        return self.spoken[item_id].audio_bytes if item_id in self.spoken else 0
+
+    def words_of(self, item_id: str) -> str:
+        """What came so far of an item that is being spoken."""
+        items = (machine.output.items.get(item_id) for machine in self.machines.values())
+        spoken = next((item for item in items if item is not None), None)
+        return "".join(text for _, text in sorted(spoken.words.items())) if spoken else ""
 
     def _forget_oldest_orphan(self, now: float) -> Iterator[ef.Effect]:
         orphans = self.within(State.ORPHANED)

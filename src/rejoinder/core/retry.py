@@ -1,7 +1,7 @@
 """Asking again: when a failure may pass, and how long to wait for it to.
 
-Only what the server itself declared failed is asked again, by a code that says nothing about what was
-asked. A clock that ran out, a refusal by content and a cancel are answers.
+What the server itself declared failed is asked again, by a code that says nothing about what was asked,
+and what was lost with its connection. A clock that ran out, a refusal by content and a cancel are answers.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ def asked_again(now: float, machine: Machine, facts: Facts, clocks: Timeouts) ->
     that was taken for ours by order alone: the true answer may still be on its way.
     """
     request, error = machine.request, _failure(facts)
-    if request is None or error is None or not request.retries:
+    lost = facts.close is not None
+    if request is None or not request.retries or (error is None and not lost):
         return None
     if machine.output.begun() or machine.by_order:
         return None
-    again_at = now + _pause(error, request.sends)
+    again_at = now if error is None else now + _pause(error, request.sends)
     if again_at >= min(request.answer_by, request.asked_at + clocks.queue):
         return None
     left = request.retries - 1

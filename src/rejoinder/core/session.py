@@ -2,38 +2,43 @@
 
 This file only routes what we are asked; what the server tells us is routed in `intake`. Responses live
 in `responses`, what an event belongs to in `correlation`, edits in `requests`, the mirror in
-`conversation`, the microphone in `input_audio` and `outbox`. Time is an argument, ids come in with the
-inputs, and every consequence is in the returned list.
+`conversation`, the microphone in `kept_audio` and the server's ear for it in `input_audio`, connections in
+`links`. Time is an argument, ids come in with the inputs, and every consequence is in the returned list.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
+
+from rejoinder.core import edits, intake, linking, queue
 from rejoinder.core import effects as ef
 from rejoinder.core import inputs as inp
-from rejoinder.core import intake, queue
 from rejoinder.core.conversation import Conversation
 from rejoinder.core.deadlines import Timeouts
 from rejoinder.core.lifecycle import State, Trigger
 from rejoinder.core.machine import Request
 from rejoinder.core.outcomes import Close
+from rejoinder.core.partials import keep_words
+from rejoinder.core.recovery import Recovery
 from rejoinder.core.state import SessionState, begin
 from rejoinder.core.verdict import Facts
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.session import SessionConfig
 
-_INPUT_BYTES_PER_SECOND = 48_000
 _CLOSED_BY_US = Close("caller", 1000, "the session was closed")
+_SILENT = Close("network", None, "nothing came on the connection since it was asked for a response")
 
 
 class Session:
     """The core of a session.
 
-    ``config`` is sent as the first `session.update` when the socket becomes usable.
-    ``keep_audio_seconds``: how much microphone audio is kept, at most, while it is not. Two sessions
-    are equal if they know the same; `copy.deepcopy` makes one that goes its own way.
+    ``config`` is sent as the first `session.update` on every connection. ``recovery``: how the session
+    outlives its connections. Two sessions are equal if they know the same; `copy.deepcopy` makes one that
+    goes its own way.
     """
 
     def __init__(
@@ -41,10 +46,9 @@ class Session:
         *,
         config: SessionConfig | None = None,
         timeouts: Timeouts | None = None,
-        keep_audio_seconds: float = 5.0,
+        recovery: Recovery | None = None,
     ) -> None:
-        keep = int(keep_audio_seconds * _INPUT_BYTES_PER_SECOND)
-        self.state = begin(config, timeouts or Timeouts(), keep)
+        self.state = begin(config, timeouts or Timeouts(), recovery or Recovery())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Session) and self.state == other.state
@@ -61,6 +65,11 @@ class Session:
         """How the session ended, or None while it lives."""
         return self.state.ended
 
+    @property
+    def online(self) -> bool:
+        """Whether something can be put on the wire."""
+        return self.state.online
+
     def step(self, now: float, given: inp.Input) -> list[ef.Effect]:
         """Everything that follows from ``given`` at the moment ``now``, in order.
 
@@ -70,40 +79,28 @@ class Session:
         state = self.state
         following = _INPUTS[type(given)](state, now, given)
         effects = following if isinstance(following, list) else list(following)
+        if state.links.coming is not None or state.links.tells_on:
+            effects.extend(linking.follow(state, now))
         if state.responses.queued() and state.online and state.ended is None:
-            effects.extend(queue.dispatch(now, state.responses, state.correlation))
+            state.hear(state.responses.serving)
+            way = queue.Way(state.usual_response, state.heard.unheard)
+            effects.extend(queue.dispatch(now, state.responses, state.correlation, way))
         return effects
 
     def taken(self, event_id: str) -> bool:
         """Whether an event id stands for something that is still to be answered."""
         state = self.state
-        pending = event_id == intake.CONFIG or event_id in state.requests.pending
+        pending = event_id.startswith("rejoinder_") or event_id in state.requests.pending
         return pending or state.correlation.takes(event_id)
 
     def next_deadline(self) -> float | None:
         """The moment at which a `Tick` is due, or None."""
-        response = self.state.responses.deadlines.earliest()
-        edit = self.state.requests.deadlines.earliest()
-        if response is None or edit is None:
-            first = response or edit
-            return None if first is None else first.when
-        return min(response.when, edit.when)
-
-
-def _connected(state: SessionState, now: float, _: inp.Connected) -> Iterator[ef.Effect]:
-    if state.ended is not None:
-        return
-    state.responses.reach(now, True)
-    if state.config is not None:
-        configure = ce.SessionUpdate(event_id=intake.CONFIG, session=state.config)
-        state.requests.ask_before_all(now, intake.CONFIG, configure)
-        yield ef.Send(configure)
-    for event in state.outbox.release():
-        yield ef.Send(event)
-
-
-def _disconnected(state: SessionState, now: float, given: inp.Disconnected) -> Iterator[ef.Effect]:
-    yield from state.end(now, given.close)
+        state, soonest = self.state, math.inf
+        for deadlines in (state.responses.deadlines, state.requests.deadlines, state.deadlines):
+            first = deadlines.earliest()
+            if first is not None and first.when < soonest:
+                soonest = first.when
+        return None if soonest == math.inf else soonest
 
 
 def _shut(state: SessionState, now: float, _: inp.Shut) -> Iterator[ef.Effect]:
@@ -112,9 +109,18 @@ def _shut(state: SessionState, now: float, _: inp.Shut) -> Iterator[ef.Effect]:
 
 def _tick(state: SessionState, now: float, _: inp.Tick) -> Iterator[ef.Effect]:
     while (due := state.responses.deadlines.due(now)) is not None:
+        machine = state.responses.machines[due.whose]
+        silent = linking.silent_since_asked(state, due)
         yield from state.responses.expire(now, due)
+        if machine.state is State.OVER:
+            yield from keep_words(state, machine)
+        if silent is not None:
+            close = msgspec.structs.replace(_SILENT, silent=state.timeouts.created)
+            yield from linking.lose(state, now, silent, close)
     while (due := state.requests.deadlines.due(now)) is not None:
-        yield from intake.answered(state.requests.expire(due.whose))
+        yield from edits.answered(state, state.requests.expire(due.whose))
+    while (due := state.deadlines.due(now)) is not None:
+        yield from linking.due(state, now, due.why)
 
 
 def _ask(state: SessionState, now: float, given: inp.Ask) -> Iterator[ef.Effect]:
@@ -161,25 +167,18 @@ def _abandon(state: SessionState, now: float, given: inp.Abandon) -> Iterator[ef
         yield from state.responses.apply(now, machine, Trigger.FAILED, facts)
 
 
-def _edit(state: SessionState, now: float, given: inp.Edit) -> Iterator[ef.Effect]:
-    if state.ended is not None:
-        yield ef.SettleEdit(given.key, ef.Gone(state.ended))
-    elif not state.online and not state.outbox.hold(given.event):
-        yield ef.SettleEdit(given.key, ef.Refused(queue.FULL))
-    else:
-        state.requests.ask(now, given.key, given.event)
-        if state.online:
-            yield ef.Send(given.event)
-
-
 def _say(state: SessionState, now: float, given: inp.Say) -> Iterator[ef.Effect]:
     if state.ended is not None:
         return
     event = given.event
     _name(state, event)
+    if isinstance(event, ce.InputAudioBufferAppend):  # as if it came from the microphone
+        state.kept_audio.append(event.audio, state.links.serving is not None)
     if state.online:
-        yield ef.Send(event)
-    elif not state.outbox.hold(event):
+        yield ef.Send(event, state.responses.serving)
+    elif isinstance(event, ce.InputAudioBufferAppend):
+        return  # it goes out with what else nobody has heard yet
+    elif not state.outbox.hold(None, event):
         yield ef.Announce(ef.ServerErrorSeen(queue.FULL, benign=False, suspected=False))
 
 
@@ -191,13 +190,12 @@ def _name(state: SessionState, event: ce.ClientEvent | ce.RawClientEvent) -> Non
 
 
 def _append(state: SessionState, now: float, given: inp.Append) -> Iterable[ef.Effect]:
-    event = ce.InputAudioBufferAppend(audio=given.audio)
     if state.ended is not None:
         return ()
-    if state.online:
-        return (ef.Send(event),)
-    state.outbox.hold(event)  # there is always room for audio: the oldest gives way
-    return ()
+    state.kept_audio.append(given.audio, state.links.serving is not None)
+    if not state.online:
+        return ()  # it goes out with what else nobody has heard yet
+    return (ef.Send(ce.InputAudioBufferAppend(audio=given.audio), state.responses.serving),)
 
 
 _INPUTS: dict[type, Callable[[SessionState, float, Any], Iterable[ef.Effect]]] = {
@@ -208,9 +206,9 @@ _INPUTS: dict[type, Callable[[SessionState, float, Any], Iterable[ef.Effect]]] =
     inp.Cancel: _cancel,
     inp.Stop: _stop,
     inp.Abandon: _abandon,
-    inp.Edit: _edit,
+    inp.Edit: edits.ask,
     inp.Say: _say,
-    inp.Connected: _connected,
-    inp.Disconnected: _disconnected,
+    inp.Connected: linking.connected,
+    inp.Disconnected: linking.disconnected,
     inp.Shut: _shut,
 }

@@ -22,7 +22,13 @@ except ImportError as missing:
         "rejoinder.livekit needs LiveKit Agents: install rejoinder with its extra [livekit]"
     ) from missing
 
-from rejoinder.livekit.errors import ReplyError, SessionEnded, SessionError, UpdateError
+from rejoinder.livekit.errors import (
+    ConnectionLost,
+    ReplyError,
+    SessionEnded,
+    SessionError,
+    UpdateError,
+)
 from rejoinder.livekit.generation import ReplyCreatedEvent
 from rejoinder.livekit.gpt_live import (
     GPTLiveDelegation,
@@ -33,9 +39,11 @@ from rejoinder.livekit.gpt_live import (
     ResponsesDelegationOptions,
 )
 from rejoinder.livekit.model import RealtimeModel
+from rejoinder.livekit.news import SessionReconnectedEvent
 from rejoinder.livekit.session import RealtimeSession
 
 __all__ = [
+    "ConnectionLost",
     "GPTLiveDelegation",
     "GPTLiveModel",
     "GPTLiveSession",
@@ -48,6 +56,7 @@ __all__ = [
     "ResponsesDelegationOptions",
     "SessionEnded",
     "SessionError",
+    "SessionReconnectedEvent",
     "UpdateError",
 ]
 

@@ -47,10 +47,12 @@ class Delete(msgspec.Struct, frozen=True):
 
 
 class Truncate(msgspec.Struct, frozen=True):
-    """Cut an assistant message's audio after ``audio_end_ms``. The server forgets all of its words."""
+    """Cut an assistant message's audio after ``audio_end_ms``. The server forgets all of its words;
+    ``heard``: those up to there, None where they are not known."""
 
     item_id: str
     audio_end_ms: int
+    heard: str | None = None
 
 
 Change = Create | Delete | Truncate

@@ -16,7 +16,7 @@ from rejoinder.client.session import Session
 from rejoinder.errors import EditError, EditExpired, EditRefused
 from rejoinder.livekit import options
 from rejoinder.livekit.errors import SESSION_CLOSED, SessionError, UpdateError
-from rejoinder.wire.session import SessionConfig
+from rejoinder.wire.session import SessionConfig, merged
 
 logger = logging.getLogger("rejoinder.livekit")
 
@@ -159,4 +159,4 @@ def _with(
     before: tuple[SessionConfig, llm.ToolContext], change: Change
 ) -> tuple[SessionConfig, llm.ToolContext]:
     config, tools = before
-    return options.merged(config, change.said), tools if change.tools is None else change.tools
+    return merged(config, change.said), tools if change.tools is None else change.tools

@@ -85,6 +85,12 @@ class Conversation:
         self._confidence.pop(item_id, None)
         self._ours.pop(item_id, None)
 
+    def renamed(self, item_id: str, other: str) -> None:
+        """The server knows an item by another id from now on."""
+        self._ours[other] = self._ours.pop(item_id, item_id)
+        if item_id in self._confidence:
+            self._confidence[other] = self._confidence.pop(item_id)
+
     async def update(self, wanted: llm.ChatContext) -> None:
         """Makes the server's conversation the one that is ``wanted``.
 
@@ -194,8 +200,9 @@ class Conversation:
                 return self._client.create_item(item, previous_item_id=after)
             case Delete(item_id):
                 return self._client.delete_item(self._theirs(item_id))
-            case Truncate(item_id, audio_end_ms):
-                return self._client.truncate_item(self._theirs(item_id), 0, audio_end_ms)
+            case Truncate(item_id, audio_end_ms, heard):
+                theirs = self._theirs(item_id)
+                return self._client.truncate_item(theirs, 0, audio_end_ms, heard=heard)
 
     def _read(
         self, item: Item, before: tuple[Item, llm.ChatItem | None] | None

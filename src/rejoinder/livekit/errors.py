@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from livekit.agents import llm
 
+from rejoinder.core.effects import Reconnecting
 from rejoinder.core.outcomes import Close, Lost, Outcome
 from rejoinder.errors import EditError, OutcomeError, RejoinderError
 
-__all__ = ["ReplyError", "SessionEnded", "SessionError", "UpdateError"]
+__all__ = ["ConnectionLost", "ReplyError", "SessionEnded", "SessionError", "UpdateError"]
 
 
 SESSION_CLOSED = "session_closed"
 SESSION_ENDED = "session_ended"
+CONNECTION_LOST = "connection_lost"
 
 
 class ReplyError(OutcomeError, llm.RealtimeError):
@@ -32,6 +34,26 @@ class UpdateError(EditError, llm.RealtimeError):
 
 class SessionError(RejoinderError, llm.RealtimeError):
     """An error of the session's: it ended no reply and answered no update."""
+
+
+class ConnectionLost(SessionError):
+    """The connection is lost, or could not be had, and another is tried ``after`` so many seconds from now.
+    ``attempt`` counts from 1; 0: another was being opened already, to replace it."""
+
+    attempt: int
+    after: float
+
+    @classmethod
+    def by(cls, notice: Reconnecting) -> ConnectionLost:
+        """The error for an attempt that is to come, in the words with which the last connection ended."""
+        error = notice.close.error
+        words = (
+            (error.message if error else None) or notice.close.reason or "the connection was lost"
+        )
+        code = (error.code or error.type) if error else None
+        lost = cls(f"{words}; trying again in {notice.after:.1f} s", code=code or CONNECTION_LOST)
+        lost.attempt, lost.after = notice.attempt, notice.after
+        return lost
 
 
 class SessionEnded(SessionError):

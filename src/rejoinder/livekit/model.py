@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Literal, Self, TypeVar
 
+import msgspec
 from livekit.agents import APIConnectOptions, llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
@@ -14,6 +15,7 @@ from livekit.agents.utils import is_given
 from rejoinder.client import options as client_options
 from rejoinder.client.transport import HttpSession
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.recovery import Recovery, longest_pause
 from rejoinder.livekit import options
 from rejoinder.livekit.endpoint import Azure, home_of_azure, reach
 from rejoinder.livekit.session import RealtimeSession
@@ -30,6 +32,10 @@ _AZURE_TURN_DETECTION = TurnDetection(
     silence_duration_ms=200,
     create_response=True,
 )
+
+_LEAST_PAUSE = 0.1
+_LAST_ATTEMPT = 1.0
+"""How long (seconds) the last attempt may take, at least."""
 
 T = TypeVar("T")
 
@@ -55,10 +61,14 @@ class RealtimeModel(ConfiguredModel):
     server ``base_url`` or ``AZURE_OPENAI_ENDPOINT``. `with_azure` is the plainer way there.
     ``api_version`` (deprecated) asks for Azure's preview API.
 
-    ``temperature`` is accepted and ignored: the protocol has no such member any more. So is
-    ``max_session_duration``: a session is not renewed, it lasts for as long as the server lets it. Of
-    ``conn_options`` only the timeout counts: a connection that fails is not tried again. An option that
-    does not exist raises ``TypeError``.
+    A connection that fails is tried again ``conn_options.max_retry`` times, with pauses that begin at
+    ``conn_options.retry_interval`` and grow; each attempt is an ``error`` event that is recoverable, the
+    end of them one that is not. ``session_reconnected`` comes when the new server knows the conversation.
+    A session is renewed after ``max_session_duration`` seconds (default 1200; None: not for its age), and
+    before its server ends it; nobody hears of that. Other than that `rejoinder.Recovery` holds.
+
+    ``temperature`` is accepted and ignored: the protocol has no such member any more. An option that does
+    not exist raises ``TypeError``.
     """
 
     def __init__(
@@ -105,13 +115,13 @@ class RealtimeModel(ConfiguredModel):
             max_response_output_tokens=max_response_output_tokens,
         )
         azure = Azure(azure_deployment, entra_token, api_version)
-        endpoint = reach(model, base_url if is_given(base_url) else None, api_key, azure)
         self.settings = Settings(
-            endpoint=endpoint,
+            endpoint=reach(model, base_url if is_given(base_url) else None, api_key, azure),
             model=model,
             timeouts=timeouts or Timeouts(connect=conn_options.timeout),
             busy=busy,
             retries=retries,
+            recovery=_recovery(conn_options, max_session_duration),
             http_session=http_session,
             journal=journal,
         )
@@ -120,7 +130,7 @@ class RealtimeModel(ConfiguredModel):
         free = not is_given(turn_detection)
         super().__init__(capabilities=capabilities(self.settings.config, can_disable=free))
         _warn_of_half_manual_turns(self.settings.config)
-        _warn_of_ignored(temperature=temperature, max_session_duration=max_session_duration)
+        _warn_of_ignored(temperature=temperature)
 
     @classmethod
     def with_azure(
@@ -266,6 +276,20 @@ class RealtimeModel(ConfiguredModel):
 
     def __repr__(self) -> str:
         return f"<RealtimeModel {self.model} at {self.provider}>"
+
+
+def _recovery(
+    conn_options: APIConnectOptions, max_session_duration: NotGivenOr[float | None]
+) -> Recovery:
+    """LiveKit's options for connections. It gives up when the last attempt has had its time."""
+    told = Recovery(
+        attempts=min(conn_options.max_retry, client_options.MOST_ATTEMPTS),
+        pause=conn_options.retry_interval or _LEAST_PAUSE,
+    )
+    if is_given(max_session_duration):
+        told = msgspec.structs.replace(told, renew_after=max_session_duration)
+    pauses = sum(longest_pause(told, attempt) for attempt in range(2, told.attempts + 1))
+    return msgspec.structs.replace(told, give_up=max(told.give_up, pauses + _LAST_ATTEMPT))
 
 
 def _or(value: NotGivenOr[T], default: T) -> T:

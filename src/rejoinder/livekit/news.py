@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from livekit.agents import llm
 
+from rejoinder.client.session import Session
 from rejoinder.core import blame
 from rejoinder.core import effects as ef
 from rejoinder.core.outcomes import Failed, Lost
 from rejoinder.livekit import metrics, options
 from rejoinder.livekit.conversation import Conversation
 from rejoinder.livekit.emitter import Listeners
-from rejoinder.livekit.errors import ReplyError, SessionEnded, SessionError
+from rejoinder.livekit.errors import ConnectionLost, ReplyError, SessionEnded, SessionError
 from rejoinder.livekit.generation import ReplyCreatedEvent
 from rejoinder.wire.server_events import ConversationItemInputAudioTranscriptionCompleted
 from rejoinder.wire.session import SessionConfig
@@ -25,6 +26,16 @@ logger = logging.getLogger("rejoinder.livekit")
 _DEADLY = (blame.About.FATAL, blame.About.SESSION_EXPIRED)
 
 
+class SessionReconnectedEvent(llm.RealtimeSessionReconnectedEvent):
+    """LiveKit's event, with what `Reconnected` says: ``restored`` and ``lost``, ``down`` and ``unheard``."""
+
+    def __init__(self, notice: ef.Reconnected) -> None:
+        self.restored = notice.restored
+        self.lost = notice.lost
+        self.down = notice.down
+        self.unheard = notice.unheard
+
+
 class News:
     """Announces things to those who listen. ``closing``: `aclose` was called, so the end is no news."""
 
@@ -32,11 +43,13 @@ class News:
         self,
         listeners: Listeners,
         source: metrics.Source,
+        client: Session,
         config: Callable[[], SessionConfig],
     ) -> None:
         self.closing = False
         self._listeners = listeners
         self._source = source
+        self._client = client
         self._config = config
         self._connected = False
         self._began_at = asyncio.get_running_loop().time()
@@ -63,19 +76,35 @@ class News:
             case ef.ServerErrorSeen(error, benign=False, suspected=False):
                 words = error.message or error.code or "the server reported an error"
                 self.failed(SessionError(words, code=error.code or error.type))
+            case ef.Reconnecting() if not self.closing:
+                self.failed(ConnectionLost.by(notice))
+            case ef.Reconnected():
+                self._back(notice, conversation)
             case ef.Ended(close) if not self.closing:
                 self._error(SessionEnded.by(close), recoverable=False)
             case _:
                 self._item(notice, conversation)
+
+    def _back(self, notice: ef.Reconnected, conversation: Conversation) -> None:
+        """There is a connection again, and it knows what the old one knew, or we say what it does not. Of one
+        that was only renewed nobody needs to hear."""
+        for item_id, other in notice.renamed.items():
+            conversation.renamed(item_id, other)
+        for lost in notice.lost:
+            words = f"{lost.what} {lost.item_id or ''} was not restored: {lost.error.message}"
+            self.failed(SessionError(words, code=lost.error.code or lost.error.type))
+        if not notice.planned:
+            self._emit("session_reconnected", SessionReconnectedEvent(notice))
 
     def reply_created(self, event: ReplyCreatedEvent) -> None:
         """A response surfaces."""
         self._emit("generation_created", event)
 
     def reply_failed(self, error: ReplyError) -> None:
-        """A reply failed. One that took the session with it is reported as the session's end."""
+        """A reply failed. One that took the connection or the session with it is reported as the loss of
+        that; but not one that was lost with a connection that had been replaced already."""
         match error.outcome:
-            case Lost():
+            case Lost() if not self._client.online:
                 return
             case Failed(error=cause) if blame.subject(cause) in _DEADLY:
                 return

@@ -25,6 +25,7 @@ from rejoinder.wire.session import (
     SessionConfig,
     Transcription,
     TurnDetection,
+    splits,
 )
 
 SAMPLE_RATE = 24_000
@@ -103,16 +104,6 @@ def given(
             lambda value: DEFAULT_MAX_OUTPUT_TOKENS if value is None else value,
         ),
     )
-
-
-def merged(base: S, patch: S) -> S:
-    """``base`` with everything that ``patch`` says."""
-    said = {
-        name: _merged_member(getattr(base, name), new)
-        for name in patch.__struct_fields__
-        if (new := getattr(patch, name)) is not UNSET
-    }
-    return msgspec.structs.replace(base, **said)
 
 
 def difference(base: SessionConfig, patch: SessionConfig) -> SessionConfig | None:
@@ -234,23 +225,13 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _merged_member(old: Any, new: Any) -> Any:
-    return merged(old, new) if _splits(old, new) else new
-
-
 def _news(base: S, patch: S) -> S | None:
     news: dict[str, Any] = {}
     for name in patch.__struct_fields__:
         old, new = getattr(base, name), getattr(patch, name)
         if new is UNSET or new == old:
             continue
-        told = _news(old, new) if _splits(old, new) else new
+        told = _news(old, new) if splits(old, new) else new
         if told is not None or new is None:
             news[name] = told
     return type(patch)(**news) if news else None
-
-
-def _splits(old: Any, new: Any) -> bool:
-    """Whether the server takes the members of this one by one. It replaces all others whole."""
-    members = (Audio, AudioInput, AudioOutput)
-    return isinstance(old, members) and isinstance(new, members)

@@ -41,7 +41,7 @@ from rejoinder.livekit.raw_events import RawEvents
 from rejoinder.livekit.replies import Listener, Replies, failed
 from rejoinder.livekit.settings import ConfiguredModel, capabilities
 from rejoinder.livekit.tools import describe
-from rejoinder.wire.session import Audio, AudioInput, SessionConfig
+from rejoinder.wire.session import Audio, AudioInput, SessionConfig, merged
 
 logger = logging.getLogger("rejoinder.livekit")
 
@@ -70,7 +70,7 @@ class RealtimeSession(
         settings, config = realtime_model.settings, realtime_model.settings.config
         if turn_detection_disabled:
             off = SessionConfig(audio=Audio(input=AudioInput(turn_detection=None)))
-            config = options.merged(config, off)
+            config = merged(config, off)
         self._listeners = Listeners()
         self._settings = settings
         self._raw = RawEvents(self._listeners, settings.endpoint.dialect)
@@ -81,7 +81,7 @@ class RealtimeSession(
             **self._raw.taps(),
         )
         source = metrics.Source(realtime_model.label, settings.model, settings.provider)
-        self._news = News(self._listeners, source, lambda: self._configuration.wanted)
+        self._news = News(self._listeners, source, self._client, lambda: self._configuration.wanted)
         self._configuration = Configuration(self._client, config, self._news.failed)
         self._conversation = Conversation(self._client)
         self._replies = Replies(Listener(self._news.reply_created, self._news.reply_failed))
@@ -180,7 +180,8 @@ class RealtimeSession(
             if is_given(audio_transcript):
                 self._conversation.reword(message_id, audio_transcript)
         elif audio_end_ms > 0:
-            self._conversation.send([Truncate(message_id, audio_end_ms)])
+            heard = audio_transcript if is_given(audio_transcript) else None
+            self._conversation.send([Truncate(message_id, audio_end_ms, heard)])
         else:
             self._conversation.send([Delete(message_id)])
 
@@ -189,8 +190,8 @@ class RealtimeSession(
     def push_audio(self, frame: rtc.AudioFrame) -> None:
         """Adds microphone audio of 8 to 192 kHz, any number of channels.
 
-        Raises `ConfigurationError` for other rates. Before there is a connection the newest 5 s are
-        kept.
+        Raises `ConfigurationError` for other rates. While there is no connection the newest 5 s
+        are kept, and what the user was saying as a whole.
         """
         for samples in self._microphone.push(frame):
             self._append(samples)

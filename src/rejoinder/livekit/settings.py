@@ -15,9 +15,10 @@ from rejoinder.client.session import Session
 from rejoinder.client.transport import HttpSession
 from rejoinder.client.waiting import OnEvent, OnNotice, OnResponse
 from rejoinder.core.deadlines import Timeouts
+from rejoinder.core.recovery import Recovery
 from rejoinder.livekit import options
 from rejoinder.livekit.endpoint import Endpoint
-from rejoinder.wire.session import SessionConfig
+from rejoinder.wire.session import SessionConfig, merged
 
 logger = logging.getLogger("rejoinder.livekit")
 
@@ -32,6 +33,7 @@ class Settings(msgspec.Struct, kw_only=True):
     timeouts: Timeouts
     busy: Literal["wait", "fail"]
     retries: int = 0
+    recovery: Recovery = Recovery()
     http_session: HttpSession | None = None
     journal: Callable[..., None] | None = None
     config: SessionConfig = SessionConfig()
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, kw_only=True):
         self.config = self.endpoint.initial(self.model)
         client_options.clocks(self.timeouts)
         client_options.policy(self.busy, self.retries)
+        client_options.recovery(self.recovery)
 
     @property
     def provider(self) -> str:
@@ -52,7 +55,7 @@ class Settings(msgspec.Struct, kw_only=True):
         Raises `ConfigurationError` when the result cannot be sent; then nothing has changed.
         """
         said = self.known(said)
-        config = options.merged(self.config, said)
+        config = merged(self.config, said)
         client_options.configuration(config, self.endpoint.dialect)
         self.config = config
         return said
@@ -86,6 +89,7 @@ class Settings(msgspec.Struct, kw_only=True):
             timeouts=self.timeouts,
             busy=self.busy,
             retries=self.retries,
+            recovery=self.recovery,
             http_session=self.http_session or _http_session_of_job(),
             headers={"User-Agent": _USER_AGENT, **self.endpoint.headers},
             journal=self.journal,

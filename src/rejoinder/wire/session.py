@@ -6,12 +6,14 @@ member is ``UNSET`` unless given, and ``UNSET`` members are not written.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from rejoinder.wire.items import Count, Quantity
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class AudioFormat(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,3 +131,23 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     limit: Count | None = None
     remaining: Count | None = None
     reset_seconds: Quantity | None = None
+
+
+def merged(base: S, patch: S) -> S:
+    """``base`` with everything that ``patch`` says, as a server applies a ``session.update``."""
+    said = {
+        name: _merged_member(getattr(base, name), new)
+        for name in patch.__struct_fields__
+        if (new := getattr(patch, name)) is not UNSET
+    }
+    return msgspec.structs.replace(base, **said)
+
+
+def splits(old: Any, new: Any) -> bool:
+    """Whether the server takes the members of this one by one. It replaces all others whole."""
+    members = (Audio, AudioInput, AudioOutput)
+    return isinstance(old, members) and isinstance(new, members)
+
+
+def _merged_member(old: Any, new: Any) -> Any:
+    return merged(old, new) if splits(old, new) else new
