@@ -25,7 +25,7 @@ help: ## this list
 
 setup: $(STAMP) ## a .venv with everything in it (all other targets do this by themselves)
 
-demo: $(STAMP) ## a spoken conversation with a local server, a fault in the middle of it included
+demo: $(STAMP) ## a spoken conversation with a local server that fails once and cuts the connection once
 	@$(BIN)/rejoinder demo
 
 test: $(STAMP) ## all tests; the pure rooms (wire, core, server) must be covered whole
@@ -34,7 +34,7 @@ test: $(STAMP) ## all tests; the pure rooms (wire, core, server) must be covered
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-bench: $(STAMP) ## what a session costs, ours against LiveKit's own plugin (about two minutes)
+bench: $(STAMP) ## what a session costs, ours against LiveKit's own plugin, and recovery (three minutes)
 	@$(BIN)/python -m bench
 
 check: $(STAMP) ## format, lint, types, imports, house rules: all of them, then the verdict

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the recordings of the demo: four spoken questions in a slightly noisy room, four clean answers.
+# Makes the recordings of the demo: six spoken questions in a slightly noisy room, six clean answers.
 # Needs espeak-ng and sox (Debian: apt install espeak-ng sox). The results are in the repository, so
 # nobody needs to run this who does not want other words or voices.
 #
@@ -31,7 +31,11 @@ question 1 "What are your opening hours?"
 question 2 "What is the weather in Lisbon today?"
 question 3 "Tell me about your return policy."
 question 4 "Are you still there?"
+question 5 "Do you wrap presents?"
+question 6 "What did I ask you first?"
 answer 1 "We are open from nine to six, Monday to Saturday."
 answer 2 "It is sunny in Lisbon today, twenty three degrees."
 answer 3 "You can return anything within thirty days, as long as you still have the receipt."
 answer 4 "Yes, I am still here. How else can I help you?"
+answer 5 "Yes, we do. Choose a paper at the counter, and we wrap it for you while you wait."
+answer 6 "You asked for our opening hours. We are open from nine to six."

@@ -42,7 +42,7 @@ def main(
 @app.command()
 def demo(
     live: Annotated[
-        bool, typer.Option("--live", help="With OpenAI itself (needs OPENAI_API_KEY), no fault.")
+        bool, typer.Option("--live", help="With OpenAI itself (needs OPENAI_API_KEY), no faults.")
     ] = False,
     client: Annotated[
         str | None,
@@ -55,11 +55,11 @@ def demo(
         "demo-out"
     ),
 ) -> None:
-    """A spoken conversation, one reply of it cut off.
+    """A spoken conversation, two replies of it cut off.
 
-    It is held with a local server, which fails in the middle of the third answer. Takes about half a
-    minute, with another model a minute and a half at most. The exit code is 0 only if every reply ended
-    as expected.
+    It is held with a local server, which fails in the middle of the third answer and cuts the connection in
+    the middle of the fifth. Takes three quarters of a minute, with another model two and a half at most. The
+    exit code is 0 only if every reply ended as expected.
     """
     if util.find_spec("livekit") is None or util.find_spec("livekit.agents") is None:
         _refuse("the demo needs LiveKit Agents: install rejoinder with its extra [livekit]")

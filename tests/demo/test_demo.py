@@ -29,7 +29,10 @@ def test_the_demo_shows_each_reply_and_leaves_a_recording_and_a_journal(
         assert outcome in shown
     assert "What are your opening" in shown
     assert "The server had an error while" in shown
-    assert "5 of 5 replies settled, each as expected." in shown
+    assert "the connection ended without" in shown
+    assert "The connection was lost, and was back 0." in shown
+    assert "You asked for our opening hours. We are" in shown  # by the first question, told again
+    assert "7 of 7 replies settled, each as expected." in shown
     assert "The session ended" not in shown
 
     with wave.open(str(tmp_path / "reply.wav")) as recording:

@@ -33,7 +33,8 @@ def test_a_model_without_outcomes_is_shown_as_livekit_sees_it(tmp_path: Path) ->
     assert "calls look_up_weather" in told
     assert "no end, not error" in told
     assert "no end within 15 s, no error" in told
-    assert "4 of 5 replies settled, not as expected." in told
+    assert "6 of 7 replies settled, not as expected." in told
+    assert "The connection was lost, and there is another." in told
     assert (tmp_path / "reply.wav").stat().st_size > 100_000
     assert not (tmp_path / "session.jsonl").exists()
     assert "session.jsonl" not in told

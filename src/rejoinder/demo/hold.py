@@ -1,7 +1,8 @@
-"""The demo: a spoken conversation of four turns with a real AgentSession, over a real WebSocket.
+"""The demo: a spoken conversation of six turns with a real AgentSession, over a real WebSocket.
 
 The questions are recordings, spoken into the agent's ear at real pace; turn detection is the server's.
-By default the server is our own and fails in the midst of the third answer, and the model is ours.
+By default the server is our own, fails in the midst of the third answer and cuts the connection in the
+midst of the fifth, and the model is ours.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,15 @@ from rejoinder.demo.table import as_expected, drawn
 from rejoinder.demo.watch import Watch
 from rejoinder.errors import ConfigurationError
 from rejoinder.journal import record
-from rejoinder.server.serve import serve
+from rejoinder.server.serve import Server, serve
 
-EXPECTED = ["Completed", "Completed", "Completed", "Failed", "Completed"]
-"""Opening hours; the weather (a call, then the answer); returns, cut off; and one more."""
+EXPECTED = [
+    *("Completed", "Completed", "Completed"),
+    *("Failed", "Completed"),
+    *("Lost", "Completed"),
+]
+"""Opening hours; the weather (a call, then the answer); returns, cut off by an error, and one more; presents,
+cut off by a lost connection, and one that wants the first to be remembered."""
 
 _TURN_LIMIT = 30.0
 _LIMIT_OF_OTHERS = 15.0
@@ -69,7 +76,8 @@ async def hold(
     Writes ``reply.wav`` (the user left, the agent right) and ``session.jsonl`` to the directory
     ``out``. ``live``: with OpenAI itself, without the fault; see `check`. ``client``: another LiveKit
     model, MODULE:CLASS; it talks to whom it likes if ``live``, has 15 s for each turn, and a journal
-    only if it takes one. When the session dies, the conversation ends there. Raises
+    only if it takes one. When the session dies, the conversation ends there; when only its connection does,
+    it goes on. Raises
     `ConfigurationError` when the model cannot be made. Cancelling it closes the session and the server.
     """
     watch, recorder = Watch(None if live else ANSWERS), Recorder()
@@ -95,7 +103,7 @@ async def _model(
         if keeps_journal(client):
             options["journal"] = stack.enter_context(record.Recorder(out / "session.jsonl"))
         if not live:
-            server = await stack.enter_async_context(serve(demo_script(), faults=demo_faults()))
+            server = await stack.enter_async_context(_server(watch))
             options |= {"base_url": server.url, "api_key": "local"}
         model = made(client, **options)
         watch.follow(model)
@@ -103,6 +111,10 @@ async def _model(
             yield model
         finally:
             await close(model.aclose(), limit, "The model did not close", watch.trouble.append)
+
+
+def _server(watch: Watch) -> AbstractAsyncContextManager[Server]:
+    return serve(demo_script(), faults=demo_faults(), watch=watch.struck)
 
 
 async def _between(
@@ -210,6 +222,7 @@ def _conclude(console: Console, watch: Watch, out: Path, good: bool, *, journal:
     lines = [f"{settled} of {len(watch.replies)} replies settled, {verdict}."]
     if watch.error is not None:
         lines.append(f"The session ended: {watch.error}")
+    lines[1:1] = watch.back
     lines += [f"{trouble}." for trouble in watch.trouble]
     lines.append(f"The conversation is in {out / 'reply.wav'}" + ("," if journal else "."))
     if journal:

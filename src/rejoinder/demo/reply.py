@@ -13,7 +13,7 @@ INTERRUPTED = "interrupted"
 NO_END = "no end"
 NO_REPLY = "no reply"
 
-_OVERHEARD = {"Completed": ENDED, "Failed": ERROR}
+_OVERHEARD = {"Completed": ENDED, "Failed": ERROR, "Lost": ERROR}
 """What stands for an outcome where there are none."""
 
 

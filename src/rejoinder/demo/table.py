@@ -28,7 +28,7 @@ def drawn(watch: Watch, expected: list[str] | None) -> Table:
     table.add_column("outcome", no_wrap=True)
     table.add_column("first\naudio", justify="right", no_wrap=True)
     table.add_column("fault to\nsettled", justify="right", no_wrap=True)
-    table.add_column("said, or the error's own words", max_width=40)
+    table.add_column("said, or the error's own words", max_width=40, overflow="fold")
     for number, reply in enumerate(watch.replies):
         table.add_row(*_cells(number, reply, watch, expected))
     return table

@@ -10,6 +10,8 @@ from livekit.agents import llm
 
 from rejoinder.demo.overheard import Overheard
 from rejoinder.demo.reply import NO_REPLY, End, Reply, told
+from rejoinder.livekit.news import SessionReconnectedEvent
+from rejoinder.server.sights import Sight, Struck
 
 _FAULTS = frozenset({"response.error", "response.failed", "error"})
 
@@ -18,8 +20,8 @@ class Watch:
     """Listens to one realtime session.
 
     ``answers``: what the server says in each turn, if that is known. ``heard``: what the server
-    understood, by turn. ``error``: what the session died of, if it did. ``trouble``: what
-    else went wrong with it.
+    understood, by turn. ``back``: what was told each time that a lost connection was replaced. ``error``:
+    what the session died of, if it did. ``trouble``: what else went wrong with it.
     """
 
     def __init__(self, answers: Sequence[str] | None = None) -> None:
@@ -27,6 +29,7 @@ class Watch:
         self.trouble: list[str] = []
         self.replies: list[Reply] = []
         self.heard: dict[int, str] = {}
+        self.back: list[str] = []
         self.turn = 0
         self.asked_at = 0.0
         self.news = asyncio.Event()
@@ -52,6 +55,12 @@ class Watch:
         session.on("input_audio_transcription_completed", self._transcribed)
         session.on("openai_server_event_received", self._received)
         session.on("error", self._told)
+        session.on("session_reconnected", self._reconnected)
+
+    def struck(self, _connection: int, sight: Sight) -> None:
+        """Something happened at the server (`rejoinder.server.sights`): that a fault strikes, it knows first."""
+        if isinstance(sight, Struck):
+            self._fault(asyncio.get_running_loop().time())
 
     def asked(self, turn: int, now: float) -> None:
         """The question of this turn has been spoken."""
@@ -115,12 +124,28 @@ class Watch:
 
     def _received(self, event: dict[str, Any]) -> None:
         now = asyncio.get_running_loop().time()
-        running = [reply for reply in self.replies if reply.end is None]
         if event["type"] in _FAULTS:
-            for reply in running:
-                reply.fault_at = reply.fault_at or now
+            self._fault(now)
         elif event["type"] == "response.output_audio.delta":
-            for reply in running:
+            for reply in self._running():
                 if reply.response_id == event["response_id"] and reply.first_audio_at is None:
                     reply.first_audio_at = now
                     self.news.set()
+
+    def _fault(self, now: float) -> None:
+        for reply in self._running():
+            reply.fault_at = reply.fault_at or now
+
+    def _running(self) -> list[Reply]:
+        return [reply for reply in self.replies if reply.end is None]
+
+    def _reconnected(self, event: llm.RealtimeSessionReconnectedEvent) -> None:
+        """LiveKit's own event says nothing of what the new server knows."""
+        told = "The connection was lost, and there is another."
+        if isinstance(event, SessionReconnectedEvent):
+            lost = f"; {len(event.lost)} could not be restored" if event.lost else ""
+            told = (
+                f"The connection was lost, and was back {event.down:.2f} s later"
+                f" with {len(event.restored)} items of the conversation{lost}."
+            )
+        self.back.append(told)
