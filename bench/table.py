@@ -52,12 +52,17 @@ def _amount(row: Measured, costs: Sequence[float]) -> str:
 
 
 def circumstances(rounds: int) -> str:
+    """Where and with what it was measured, and how often."""
+    return f"{surroundings()}\nmedian (least to most) of {rounds} rounds, the clients in turn"
+
+
+def surroundings() -> str:
     """Where and with what it was measured."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return (
         f"{packages}\n{python}, {platform.system()}, {processor()}, {os.cpu_count()} cores; "
-        f"load {os.getloadavg()[0]:.1f}\nmedian (least to most) of {rounds} rounds, the clients in turn"
+        f"load {os.getloadavg()[0]:.1f}"
     )
 
 
