@@ -56,3 +56,16 @@ def running() -> Net:
     net.greet()
     assert not net.servers[1].hung_up
     return net
+
+
+def transcribing() -> Net:
+    """A second link is dialled while a turn of the user's waits for its words, and for no answer."""
+    net = Net(recovery=SOON)
+    detection = {"type": "server_vad", "create_response": False}
+    heard = {"turn_detection": detection, "transcription": {"model": "whisper-1"}}
+    net.tells(1, {"type": "session.created", "session": {"audio": {"input": heard}}})
+    net.append(sound(1))
+    net.starts("v1", 0)
+    net.stops("v1")
+    net.wait(100.0)
+    return net

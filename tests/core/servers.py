@@ -217,6 +217,13 @@ class Net(Stage):
         """A connection is gone."""
         self.do(inp.Disconnected(close, self.link if link is None else link, **more))
 
+    def hush(self) -> None:
+        """The connection is lost, and the next server greets, but answers nothing of what it is told."""
+        self.lose()
+        self.wait(0.1)
+        self.slow.add(2)
+        self.greet()
+
     @property
     def latest(self) -> int:
         """The number of the newest link."""

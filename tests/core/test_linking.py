@@ -312,10 +312,7 @@ def test_a_refusal_of_it_concerns_nobody_else() -> None:
 def test_a_server_that_reads_nothing_of_what_it_is_told_is_left() -> None:
     net = Net()
     net.message("u1", "One.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     net.wait(1.99)
     assert not net.servers[2].hung_up
     net.wait(0.02)
@@ -328,10 +325,7 @@ def test_one_that_answers_slowly_is_given_its_time_beyond_the_seven_seconds() ->
     net = Net()
     for number in range(6):
         net.message(f"u{number}", "Hm.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     for answer in net.backlog.pop(2):
         net.wait(0.9)
         net.tells(2, answer)
@@ -360,10 +354,7 @@ def test_a_connection_lost_while_it_is_told_is_tried_again() -> None:
     net = Net()
     net.message("u1", "One.")
     net.message("u2", "Two.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     net.tells(2, net.backlog[2][0])
     net.lose(2)
     server = net.back()

@@ -9,7 +9,17 @@ from rejoinder.core.outcomes import Completed
 from rejoinder.core.recovery import Recovery
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.session import SessionConfig
-from tests.core.renewals import EPOCH, SOON, alone, expiring, renewed, renewing, running, sound
+from tests.core.renewals import (
+    EPOCH,
+    SOON,
+    alone,
+    expiring,
+    renewed,
+    renewing,
+    running,
+    sound,
+    transcribing,
+)
 from tests.core.servers import Net
 
 # -- when --
@@ -397,14 +407,7 @@ def test_the_patience_with_one_that_is_lost_is_not_that_with_the_next() -> None:
 
 
 def test_a_late_answer_on_the_old_connection_is_not_cut_off_with_its_transcripts() -> None:
-    net = Net(recovery=SOON)
-    detection = {"type": "server_vad", "create_response": False}
-    heard = {"turn_detection": detection, "transcription": {"model": "whisper-1"}}
-    net.tells(1, {"type": "session.created", "session": {"audio": {"input": heard}}})
-    net.append(sound(1))
-    net.starts("v1", 0)
-    net.stops("v1")
-    net.wait(100.0)
+    net = transcribing()
     net.greet()
     net.wait(4.0)
     net.created("r1", None)

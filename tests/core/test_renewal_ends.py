@@ -9,7 +9,7 @@ from rejoinder.core import inputs as inp
 from rejoinder.core.outcomes import Cancelled, Close, Completed, Lost
 from rejoinder.wire import client_events as ce
 from rejoinder.wire.session import SessionConfig
-from tests.core.renewals import SOON, alone, renewed, renewing, running, sound
+from tests.core.renewals import SOON, alone, renewed, renewing, running, sound, transcribing
 from tests.core.servers import NETWORK, Net
 
 EXPIRED = {"code": "session_expired", "message": "Your session hit the maximum duration."}
@@ -158,14 +158,7 @@ def test_transcripts_are_waited_for_a_little_and_then_given_up() -> None:
 
 
 def test_when_the_last_transcript_has_come_the_old_connection_is_closed_at_once() -> None:
-    net = Net(recovery=SOON)
-    detection = {"type": "server_vad", "create_response": False}
-    heard = {"turn_detection": detection, "transcription": {"model": "whisper-1"}}
-    net.tells(1, {"type": "session.created", "session": {"audio": {"input": heard}}})
-    net.append(sound(1))
-    net.starts("v1", 0)
-    net.stops("v1")
-    net.wait(100.0)
+    net = transcribing()
     net.greet()
     assert not net.servers[1].hung_up
     net.heard("v1", "One.")

@@ -43,10 +43,7 @@ def test_without_one_none_is_told() -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_a_configuration_that_is_refused_is_reported_and_the_session_goes_on(named: bool) -> None:
     net = Net(config=SessionConfig(instructions="Be kind."))
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     net.backlog.pop(2)
     error: dict[str, Any] = {"code": "invalid_value", "param": "session.audio.voice"}
     net.tells(
@@ -68,10 +65,7 @@ def test_a_configuration_that_is_refused_is_reported_and_the_session_goes_on(nam
 def test_a_server_that_answers_no_configuration_is_believed_by_its_items() -> None:
     net = Net(config=SessionConfig(instructions="Be kind."))
     net.message("u1", "One.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     net.backlog[2] = [each for each in net.backlog[2] if each["type"] != "session.updated"]
     net.flush(2)
     assert net.reconnected.restored == ("u1",)
@@ -171,10 +165,7 @@ def test_an_output_whose_call_is_unknown_is_refused_without_an_event_id() -> Non
     net.message("u1", "Hm.")
     item = Item(type="function_call_output", id="o1", call_id="call_77", output="{}")
     net.edit("e", ce.ConversationItemCreate, item=item)
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     added, done, *_ = net.backlog.pop(2)
     words = "Tool call ID 'call_77' not found in conversation."
     net.tells(2, {"type": "error", "error": {"code": "invalid_tool_call_id", "message": words}})
@@ -187,10 +178,7 @@ def test_an_output_whose_call_is_unknown_is_refused_without_an_event_id() -> Non
 def test_the_one_item_that_is_pending_is_meant_by_an_error_about_items() -> None:
     net = Net()
     net.message("u1", "Hm.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     net.tells(
         2, {"type": "error", "error": {"code": "unknown", "message": "Odd.", "event_id": "x"}}
     )
@@ -214,10 +202,7 @@ def test_items_that_are_not_confirmed_in_time_are_reported_and_the_rest_is_good(
     net = Net()
     for name in ("u1", "u2", "u3"):
         net.message(name, "Hm.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     for answer in net.backlog.pop(2):
         if answer["item"]["id"] != "u2":
             net.tells(2, answer)
@@ -314,10 +299,7 @@ def test_a_server_that_tells_added_and_created_both_changes_nothing() -> None:
 def test_an_item_that_a_new_server_adds_by_itself_is_news() -> None:
     net = Net()
     net.message("u1", "One.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     item = {
         "id": "x1",
         "type": "message",
@@ -362,10 +344,7 @@ def test_a_copy_of_the_session_tells_the_same() -> None:
     net.created("r1", "b")
     net.hear("conversation.item.added", item={"id": "l1", "type": "mcp_list_tools"})
     net.message("u1", "One.")
-    net.lose()
-    net.wait(0.1)
-    net.slow.add(2)
-    net.greet()
+    net.hush()
     net.session = copy.deepcopy(net.session)
     net.flush(2)
     assert lost(net) == {}

@@ -163,7 +163,6 @@ def take_over(state: SessionState, now: float, link: Link) -> Iterator[ef.Effect
     state.links.coming, state.links.serving = None, link
     for clock in (recovery.GIVE_UP, restoring.FILL):
         state.deadlines.clear(clock)
-    state.responses.serving = link.number
     state.hear(link.number)
     state.responses.reach(now, True)
     renewal.schedule(state, link)

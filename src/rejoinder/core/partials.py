@@ -20,18 +20,13 @@ _SPEECH = "input_audio"
 def keep_partials(state: SessionState, link: int) -> Iterator[ef.Effect]:
     """The conversation keeps what was said of the responses that end with a link. What did not come to be
     said, and calls that did not come to their end, leave it: no server knows of them."""
-    broken = {
-        item_id: output
-        for machine in state.responses.machines.values()
-        if machine.link == link and machine.default
-        for item_id, output in machine.output.items.items()
-    }
+    machines = (m for m in state.responses.machines.values() if m.link == link)
+    broken = [each for machine in machines for each in _unfinished(machine)]
+    known = state.conversation.by_id
     over = state.responses.spoken.items()  # those that ended by a clock, not by the server's word
-    broken |= {item_id: output for item_id, output in over if item_id in state.conversation.by_id}
-    for item_id, output in broken.items():
-        if not output.ended:
-            output.ended = True
-            yield from _keep(state, item_id, output)
+    broken += [(item_id, out) for item_id, out in over if item_id in known and not out.ended]
+    for item_id, output in broken:
+        yield from _keep(state, item_id, output)
 
 
 def keep_turns(state: SessionState) -> Iterator[ef.Effect]:
@@ -54,7 +49,6 @@ def keep_words(state: SessionState, machine: Machine) -> Iterator[ef.Effect]:
     say may still be in that server's conversation, and stays."""
     for item_id, output in _unfinished(machine):
         if output.words:
-            output.ended = True
             yield from _keep(state, item_id, output)
 
 
@@ -65,6 +59,8 @@ def _unfinished(machine: Machine) -> list[tuple[str, OutputItem]]:
 
 
 def _keep(state: SessionState, item_id: str, output: OutputItem) -> Iterator[ef.Effect]:
+    """Nothing more comes of an item: it is what its words are."""
+    output.ended = True
     content = [_part(output.content.get(at), text) for at, text in sorted(output.words.items())]
     conversation = state.conversation
     if not content:

@@ -37,9 +37,10 @@ TAKEN = ErrorBody(
 
 
 class Way(msgspec.Struct, frozen=True):
-    """How requests go out. ``usual``: what is said in each that does not say otherwise. ``unheard`` takes the
-    keys of those that went out."""
+    """How requests go out: on which ``link``. ``usual``: what is said in each that does not say otherwise.
+    ``unheard`` takes the keys of those that went out."""
 
+    link: int
     usual: ResponseParams
     unheard: list[str]
 
@@ -66,7 +67,7 @@ def _send(
     request.sent_at = now
     if not request.again_at:  # a retry keeps the deadline of the send that failed
         request.answer_by = now + responses.timeouts.created
-    machine.link = responses.serving
+    machine.link = way.link
     way.unheard.append(machine.key)
     yield ef.Send(_event(machine, request, way.usual), machine.link)
     yield from responses.apply(now, machine, Trigger.SENT, Facts())

@@ -125,7 +125,6 @@ def _move(state: SessionState, now: float, old: Link, new: Link) -> Iterator[ef.
     state.outage.served_at = now
     for clock in (FORCE, restoring.FILL):
         state.deadlines.clear(clock)
-    state.responses.serving = new.number
     schedule(state, new)
     yield from edits.hand_over(state, new)
 

@@ -41,7 +41,7 @@ class Responses(msgspec.Struct):
     """Every response that is not over, by key and by id, and the names of those lately over.
 
     ``past`` maps an id or key to whether its `response.done` was seen. ``offline_since`` is None while
-    a socket is usable: that of the link ``serving``. ``hearing``: the link on which something is told.
+    a socket is usable. ``hearing``: the link on which something is told.
     ``bytes_per_second``: of the output format. ``early``: what was said of others. ``spoken``: what came
     of each item of those lately over.
     """
@@ -54,7 +54,6 @@ class Responses(msgspec.Struct):
     offline_since: float | None = 0.0
     bytes_per_second: int = 48_000
     early: Early = msgspec.field(default_factory=Early)
-    serving: int = FIRST_LINK
     hearing: int = FIRST_LINK
     spoken: dict[str, OutputItem] = {}
 

@@ -202,13 +202,12 @@ class Restoration(msgspec.Struct):
         self.answers += 1
         self.lost[""] = Unrestored("update", None, error)
 
-    def give_up(self) -> list[Telling]:
+    def give_up(self) -> None:
         """Nothing more will be answered: what is pending counts as lost."""
         left, self.pending = list(self.pending.values()), {}
         for telling in left:
             if telling.item is not None:
                 self.lose(telling.item_id, UNCONFIRMED)
-        return left
 
     def _settle(self, event_id: str, event: ev.ServerEvent) -> Telling:
         telling = self.pending.pop(event_id)

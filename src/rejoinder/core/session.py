@@ -82,8 +82,8 @@ class Session:
         if state.links.coming is not None or state.links.tells_on:
             effects.extend(linking.follow(state, now))
         if state.responses.queued() and state.online and state.ended is None:
-            state.hear(state.responses.serving)
-            way = queue.Way(state.usual_response, state.heard.unheard)
+            state.hear(state.serving)
+            way = queue.Way(state.serving, state.usual_response, state.heard.unheard)
             effects.extend(queue.dispatch(now, state.responses, state.correlation, way))
         return effects
 
@@ -175,7 +175,7 @@ def _say(state: SessionState, now: float, given: inp.Say) -> Iterator[ef.Effect]
     if isinstance(event, ce.InputAudioBufferAppend):  # as if it came from the microphone
         state.kept_audio.append(event.audio, state.links.serving is not None)
     if state.online:
-        yield ef.Send(event, state.responses.serving)
+        yield ef.Send(event, state.serving)
     elif isinstance(event, ce.InputAudioBufferAppend):
         return  # it goes out with what else nobody has heard yet
     elif not state.outbox.hold(None, event):
@@ -195,7 +195,7 @@ def _append(state: SessionState, now: float, given: inp.Append) -> Iterable[ef.E
     state.kept_audio.append(given.audio, state.links.serving is not None)
     if not state.online:
         return ()  # it goes out with what else nobody has heard yet
-    return (ef.Send(ce.InputAudioBufferAppend(audio=given.audio), state.responses.serving),)
+    return (ef.Send(ce.InputAudioBufferAppend(audio=given.audio), state.serving),)
 
 
 _INPUTS: dict[type, Callable[[SessionState, float, Any], Iterable[ef.Effect]]] = {

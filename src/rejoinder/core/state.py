@@ -51,6 +51,11 @@ class SessionState(msgspec.Struct):
         return self.links.serving is not None and not self.links.moving
 
     @property
+    def serving(self) -> int:
+        """The number of the link that takes what is asked for; 0 without one."""
+        return self.links.serving.number if self.links.serving is not None else 0
+
+    @property
     def heard(self) -> Link:
         """The link on which something is told; what is asked of one that is gone, concerns nobody."""
         return self.links.of(self.requests.hearing) or Link(0)

@@ -52,7 +52,8 @@ class RealtimeModel(ConfiguredModel):
     - ``busy``: a reply asked for while another one runs waits its turn (``"wait"``), or fails at once
       (``"fail"``).
     - ``retries``: how often a reply is asked for again by itself when the server declares it failed by
-      a code that may pass, before any of its output; see `rejoinder.connect`.
+      a code that may pass, or it is lost with its connection, before any of its output; see
+      `rejoinder.connect`.
     - ``max_response_output_tokens``: a number, or ``"inf"``.
     - ``journal``: called with every step of each session, for instance a `rejoinder.journal` recorder.
 
